@@ -1,0 +1,278 @@
+"""Cases by name or file, and how their layers become one CaseConfig.
+
+Later layers win: the strategy's own training defaults, the case file, the file's section for the
+chosen strategy, the preset, the parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunebook.config import CaseConfig
+from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
+from tunebook.host import PluginHost
+from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand_shorthand
+
+RESERVED = ("strategies", "presets", "notebook")
+"""Keys of a case file that are not part of the case itself."""
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """A case as written: the case, what changes with a strategy, and named presets."""
+
+    path: Path
+    case: Mapping[str, Any]
+    strategies: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Any] = field(default_factory=dict)
+    notebook: Path | None = None
+
+
+def load_case(
+    name: str,
+    host: PluginHost | None = None,
+    *,
+    preset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    **parameters: Any,
+) -> CaseConfig:
+    """Returns a validated case.
+
+    Args:
+        name: Name of a case plugin, or path of a YAML or JSON file.
+        host: Plugins to choose from; all installed ones when None.
+        preset: Name of a preset in the case file.
+        overrides: Values by dotted path, such as ``{"training.epochs": 2}``.
+        parameters: Top-level values, such as ``strategy="lora"`` or ``seed=1``.
+
+    Raises:
+        ConfigError: With every problem found.
+        MachineError: A package that the case needs isn't installed.
+    """
+    given = {**parameters, **(overrides or {})}
+    if preset is not None:
+        given["preset"] = preset
+    return resolve_case(host or PluginHost(), name, given)
+
+
+def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> CaseConfig:
+    """Returns the case `name` with `parameters`, whose keys may be dotted paths and ``preset``."""
+    file = find_case(host, name)
+    parameters = dict(parameters)
+    preset = _preset(file, parameters.pop("preset", None))
+    changes = _nested(host, parameters)
+    kind = _strategy_kind(changes, preset, file.case)
+    layers = [
+        {"training": _training_defaults(host, kind)},
+        file.case,
+        file.strategies.get(kind, {}) if isinstance(kind, str) else {},
+        preset,
+        changes,
+    ]
+    content: dict[str, Any] = {}
+    for layer in layers:
+        content = _merge(content, _expand(host, layer))
+    return CaseSchema(host).validate(content)
+
+
+def find_case(host: PluginHost, name: str) -> CaseFile:
+    """Returns the case file that `name` means.
+
+    Raises:
+        ConfigError: It is neither a case plugin nor a readable file.
+    """
+    if name in host.names("case"):
+        descriptor = host.get("case", name)
+        return read_case_file(descriptor.file, descriptor.notebook)
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml", ".json"):
+        return read_case_file(path)
+    raise ConfigError(
+        Problem(
+            "case.unknown",
+            "case",
+            "the name of a case, or a YAML or JSON file",
+            f"`{name}`",
+            did_you_mean(name, host.names("case")),
+        )
+    )
+
+
+def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
+    """Reads a case file; paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: It is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            Problem(
+                "case.unreadable",
+                str(path),
+                "a case file",
+                str(error),
+                did_you_mean(str(path), names),
+            )
+        ) from error
+    except yaml.YAMLError as error:
+        found = " ".join(str(error).split())
+        raise ConfigError(
+            Problem("case.not_yaml", str(path), "YAML", found, "mend that line")
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            Problem(
+                "case.not_a_mapping",
+                str(path),
+                "keys and values",
+                shorten(content),
+                "begin with `name: …`",
+            )
+        )
+    extra = {key: content.pop(key, None) or {} for key in RESERVED}
+    if notebook is None and extra["notebook"]:
+        notebook = path.parent / str(extra["notebook"])
+    return CaseFile(
+        path,
+        _anchor(content, path.parent.resolve()),
+        extra["strategies"],
+        extra["presets"],
+        notebook,
+    )
+
+
+def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
+    """Returns ``KEY=VALUE`` items as a mapping; a value that isn't JSON is text.
+
+    Raises:
+        ConfigError: An item has no ``=``, or a key comes twice.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            problems.append(
+                Problem("parameter.form", "-p", "KEY=VALUE", f"`{item}`", "write -p seed=1")
+            )
+        elif key in values:
+            problems.append(
+                Problem("parameter.twice", "-p", "each key once", f"`{key}` again", "drop one")
+            )
+        else:
+            values[key] = _parse(text)
+    if problems:
+        raise ConfigError(*problems)
+    return values
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _preset(file: CaseFile, name: Any) -> Mapping[str, Any]:
+    if name in (None, "", "default"):
+        return {}
+    if not isinstance(name, str) or name not in file.presets:
+        raise ConfigError(
+            Problem(
+                "case.unknown_preset",
+                "preset",
+                "a preset of the case",
+                shorten(name),
+                did_you_mean(str(name), [*file.presets, "default"]),
+            )
+        )
+    preset: Mapping[str, Any] = file.presets[name]
+    return preset
+
+
+def _nested(host: PluginHost, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns parameters with dotted keys made nested; shorter keys are applied first."""
+    content: dict[str, Any] = {}
+    for key in sorted(parameters, key=lambda k: k.count(".")):
+        *parents, last = key.split(".")
+        place = content
+        for depth, part in enumerate(parents):
+            value = place.get(part, {})
+            if depth == 0 and part in PLUGIN_FIELDS:
+                value = expand_shorthand(PLUGIN_FIELDS[part][0], value, _names(host, part))
+            if not isinstance(value, dict):
+                raise ConfigError(
+                    Problem(
+                        "parameter.path",
+                        key,
+                        f"`{part}` to hold keys",
+                        shorten(value),
+                        "give the whole value instead",
+                    )
+                )
+            place[part] = dict(value)
+            place = place[part]
+        place[last] = parameters[key]
+    return content
+
+
+def _strategy_kind(*layers: Mapping[str, Any]) -> Any:
+    for layer in layers:
+        value = expand_shorthand("strategy", layer.get("strategy"), ())
+        if isinstance(value, Mapping) and "kind" in value:
+            return value["kind"]
+    return None
+
+
+def _training_defaults(host: PluginHost, kind: Any) -> dict[str, Any]:
+    known = isinstance(kind, str) and kind in host.names("strategy")
+    return dict(host.get("strategy", kind).training) if known else {}
+
+
+def _expand(host: PluginHost, layer: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: expand_shorthand(PLUGIN_FIELDS[key][0], value, _names(host, key))
+        if key in PLUGIN_FIELDS
+        else value
+        for key, value in layer.items()
+    }
+
+
+def _names(host: PluginHost, field_name: str) -> list[str]:
+    return host.names(PLUGIN_FIELDS[field_name][0])
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `above` laid over `below`; a section of another `kind` replaces the one below."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        same_kind = (
+            isinstance(under, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("kind", under.get("kind")) == under.get("kind")
+        )
+        merged[key] = _merge(under, value) if same_kind and isinstance(under, Mapping) else value
+    return merged
+
+
+def _anchor(content: Any, folder: Path) -> Any:
+    if isinstance(content, dict):
+        return {
+            key: str(folder / Path(value).expanduser())
+            if key == "path" and isinstance(value, str)
+            else _anchor(value, folder)
+            for key, value in content.items()
+        }
+    if isinstance(content, list):
+        return [_anchor(item, folder) for item in content]
+    return content

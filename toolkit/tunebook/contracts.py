@@ -1,0 +1,226 @@
+"""What plugins and the library promise one another. Light: torch and pandas are for types only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a data set is, in the words a reader of the report needs."""
+
+    title: str
+    description: str
+    licence: str
+    how_split: str
+    source: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """What a data source returns.
+
+    Attributes:
+        rows: One record a row, any columns; the case's `task` and `split` name those in use.
+        card: What the data are.
+        synonyms: Terms with the same meaning, for augmenters that want them.
+    """
+
+    rows: pd.DataFrame
+    card: Card
+    synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """Reads records. Raises `DataError` or `MachineError`, never a bare exception."""
+
+    def load(self) -> SourceData: ...
+
+
+@dataclass(frozen=True)
+class AugmentationContext:
+    """What an augmenter may use.
+
+    Attributes:
+        rng: Seeded generator; the only source of randomness an augmenter may use.
+        synonyms: Table of the data source, empty when it has none.
+        forbidden: Case-folded texts of the other splits, which must not be produced.
+    """
+
+    rng: np.random.Generator
+    synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    forbidden: frozenset[str] = frozenset()
+
+
+@runtime_checkable
+class Augmenter(Protocol):
+    """Makes new training texts; sees the training split only."""
+
+    def augment(self, text: str, context: AugmentationContext) -> str | None:
+        """Returns a changed text, or None when it has nothing to offer for this one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of n texts over k classes.
+
+    Attributes:
+        targets: Shape (n,), class numbers.
+        probabilities: Shape (n, k), rows that add up to one.
+        classes: The k class names.
+    """
+
+    targets: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Shape (n,), the most probable class of each text."""
+        best: np.ndarray = self.probabilities.argmax(axis=1)
+        return best
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """What a metric says.
+
+    Attributes:
+        scores: Headline numbers; each gets a bootstrap interval.
+        per_class: Numbers by name, then by class.
+        table: A k × k table, rows are targets and columns predictions.
+    """
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    table: Sequence[Sequence[float]] | None = None
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures predictions."""
+
+    def compute(self, predictions: Predictions) -> MetricResult: ...
+
+    def resample(
+        self, predictions: Predictions, draws: Sequence[np.ndarray]
+    ) -> Mapping[str, np.ndarray]:
+        """Returns every headline score on every draw.
+
+        Args:
+            predictions: All n predictions.
+            draws: Row numbers of each bootstrap resample.
+
+        Returns:
+            By score name, an array of shape (len(draws),).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where a pretrained model's files lie and what they must hash to.
+
+    Attributes:
+        source: A local folder, or a hub name when `folder` is None.
+        folder: Local folder with `config.json`, weights and tokenizer.
+        revision: Hub revision.
+        sha256: Expected hashes by file name, verified before anything is loaded.
+        description: One line for the record.
+    """
+
+    source: str
+    folder: Path | None = None
+    revision: str | None = None
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@runtime_checkable
+class ModelSource(Protocol):
+    """Finds a pretrained model; it doesn't load it."""
+
+    def files(self) -> ModelFiles: ...
+
+
+ParamGroup = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that a strategy has made ready for training.
+
+    Attributes:
+        model: The classifier, changed in place or wrapped.
+        groups: Optimiser parameter groups; each has `params`, `lr` and `weight_decay`.
+        trainer: Subclass of transformers' Trainer that the strategy needs, None for Trainer.
+        callbacks: Extra trainer callbacks.
+        cache_features: True when the backbone is frozen and deterministic, so that its pooled
+            output may be computed once and the head trained on the cache.
+        export: Writes the adapted backbone in the format of its own library (a transformers,
+            peft or adapters folder) into the folder it is given.
+    """
+
+    model: nn.Module
+    groups: Sequence[ParamGroup]
+    trainer: type | None = None
+    callbacks: Sequence[Any] = ()
+    cache_features: bool = False
+    export: Callable[[Path], None] | None = None
+
+
+class StrategyContext(Protocol):
+    """What a strategy is told about the case and the model."""
+
+    @property
+    def architecture(self) -> str:
+        """transformers' `model_type` of the backbone, such as ``bert``."""
+        ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def head_learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def training(self) -> bool:
+        """False when a saved model is being rebuilt to predict."""
+        ...
+
+    def is_head(self, name: str) -> bool:
+        """Whether the parameter `name` belongs to the new head."""
+        ...
+
+    def is_embedding(self, name: str) -> bool:
+        """Whether the parameter `name` belongs to the embeddings."""
+        ...
+
+    def groups(self, model: nn.Module) -> list[ParamGroup]:
+        """Returns groups of what is trainable: head and backbone rates, decay on matrices only."""
+        ...
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Adapts a pretrained model.
+
+    `prepare` must build the same structure for the same config and seed: a saved run is the
+    trained parameters, put back into a model that `prepare` has made.
+    """
+
+    def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared: ...

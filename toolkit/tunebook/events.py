@@ -1,0 +1,113 @@
+"""What happens during a run, as typed lines of `events.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened; `time` is seconds since the epoch."""
+
+    type: ClassVar[str] = "event"
+    time: float = field(default_factory=time.time, kw_only=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": self.type, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    """A part of the run began: data, model, features, training, evaluation, report."""
+
+    type: ClassVar[str] = "stage"
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StepTaken(Event):
+    """Optimiser steps were taken. `loss` is the mean since the last such event."""
+
+    type: ClassVar[str] = "step"
+    step: int
+    total_steps: int
+    epoch: float
+    loss: float | None
+    learning_rate: float
+    examples_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """The validation split was scored."""
+
+    type: ClassVar[str] = "evaluation"
+    step: int
+    epoch: float
+    scores: dict[str, float]
+    best: bool
+
+
+@dataclass(frozen=True)
+class Noted(Event):
+    """Something a reader of the record should know. `level` is info or warning."""
+
+    type: ClassVar[str] = "note"
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class RunEnded(Event):
+    """The run reached its last state."""
+
+    type: ClassVar[str] = "ended"
+    status: str
+    detail: str = ""
+
+
+Listener = Callable[[Event], None]
+
+
+class EventLog:
+    """Appends events to a file and hands them to listeners.
+
+    A listener that raises is dropped, since a broken progress bar must not end a training.
+    """
+
+    def __init__(self, path: Path | None, listeners: Iterable[Listener] = ()) -> None:
+        self._path = path
+        self._listeners = list(listeners)
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception as error:
+                self._listeners.remove(listener)
+                self(Noted(f"a listener was dropped: {error!r}", "warning"))
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Returns the events in `path`; a last line cut off by a crash is left out."""
+    if not path.exists():
+        return []
+    events: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events

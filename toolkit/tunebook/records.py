@@ -1,0 +1,331 @@
+"""The record of a run, and the directory it lies in."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
+
+SCHEMA_VERSION = 1
+Status = Literal["running", "succeeded", "failed", "stopped", "timed_out"]
+
+
+class Part(BaseModel):
+    """A part of a record. Unknown keys are kept out, so that a newer record is noticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(Part):
+    """A number with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class Comparison(Part):
+    """The difference to a baseline on the same rows, from the same resamples.
+
+    Attributes:
+        against: Name of the baseline.
+        score: Name of the score.
+        difference: This run minus the baseline, with a paired interval.
+    """
+
+    against: str
+    score: str
+    difference: Estimate
+
+
+class Baseline(Part):
+    """A simple method, trained and scored on the same rows."""
+
+    name: str
+    title: str
+    scores: dict[str, Estimate]
+    seconds: float
+
+
+class EvalReport(Part):
+    """The result on rows that no choice was made on.
+
+    Attributes:
+        rows: Scored texts.
+        units: What was resampled (rows or groups) and how many there are.
+        confusion: k × k counts, rows are targets and columns predictions; None when no metric
+            of the case makes one.
+    """
+
+    split: str
+    rows: int
+    classes: tuple[str, ...]
+    primary: str
+    resampled: str
+    units: int
+    resamples: int
+    level: float
+    scores: dict[str, Estimate]
+    per_class: dict[str, dict[str, float]]
+    support: dict[str, int]
+    confusion: list[list[float]] | None
+    baselines: tuple[Baseline, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class CurvePoint(Part):
+    """One training-set size of the learning curve."""
+
+    train_per_class: int | None
+    train_rows: int
+    run_id: str
+    seconds: float
+    scores: dict[str, Estimate]
+    baselines: tuple[Baseline, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class RunRecord(Part):
+    """`record.json`: all that a reader or a leaderboard needs to know of a run.
+
+    Attributes:
+        seconds: Wall time by stage, and in total.
+        peak_memory_mb: Largest resident set of the process during the run.
+        parameters: Trainable and total numbers, and the share.
+        precision: What was computed in, and why.
+        report: The result on the test split, None until there is one.
+        error: The error in its one shape when the run did not succeed.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    case: str
+    strategy: str
+    seed: int
+    status: Status = "running"
+    started: float
+    finished: float | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    plugins: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
+    model: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    precision: dict[str, str] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    seconds: dict[str, float] = Field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    report: EvalReport | None = None
+    learning_curve: tuple[CurvePoint, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: dict[str, Any] | None = None
+
+    def updated(self, **changes: Any) -> RunRecord:
+        """Returns a copy with `changes`."""
+        return self.model_copy(update=changes)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a whole file or nothing: a temporary neighbour, fsync, then rename.
+
+    Raises:
+        MachineError: The folder cannot be written to or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise MachineError(write_problem(path, error)) from error
+
+
+def write_problem(path: Path, error: OSError) -> Problem:
+    """Returns the problem for a failed write, in the error's own words."""
+    return Problem(
+        "environment.not_writable",
+        str(path),
+        "a place that can be written to",
+        error.strerror or str(error),
+        "free some space or name another place with --runs-dir",
+    )
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one run and the names in it."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def case_file(self) -> Path:
+        return self.path / "case.json"
+
+    @property
+    def record_file(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def notebook(self) -> Path:
+        return self.path / "notebook.ipynb"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.parquet"
+
+    @property
+    def errors(self) -> Path:
+        return self.path / "errors.parquet"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @classmethod
+    def create(cls, runs_dir: Path, case: str, label: str) -> RunDirectory:
+        """Makes a new, empty run directory `runs_dir/case/<time>-<label>-<random>`.
+
+        Raises:
+            MachineError: The folder cannot be made.
+        """
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = runs_dir / case / f"{stamp}-{label}-{secrets.token_hex(2)}"
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise MachineError(write_problem(path, error)) from error
+        return cls(path)
+
+    def write_case(self, case: Mapping[str, Any]) -> None:
+        write_atomically(self.case_file, _to_json(case))
+
+    def write_record(self, record: RunRecord) -> None:
+        write_atomically(self.record_file, _to_json(record.model_dump(mode="json")))
+
+    def read_case(self) -> dict[str, Any]:
+        return _read_json(self.case_file)
+
+    def read_record(self) -> RunRecord:
+        """Returns the record.
+
+        Raises:
+            ConfigError: It is damaged, or was written by a newer tunebook.
+        """
+        content = _read_json(self.record_file)
+        version = content.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise ConfigError(
+                Problem(
+                    "record.newer",
+                    str(self.record_file),
+                    f"schema_version of at most {SCHEMA_VERSION}",
+                    str(version),
+                    "update tunebook to read this run",
+                )
+            )
+        try:
+            return RunRecord.model_validate(content)
+        except ValidationError as error:
+            raise ConfigError(_damaged(self.record_file, str(error.errors()[0]["msg"]))) from error
+
+
+def find_runs(runs_dir: Path) -> list[RunDirectory]:
+    """Returns all runs below `runs_dir`, oldest first. The points of a learning curve, which lie
+    inside their run, are not listed."""
+    return sorted(
+        (RunDirectory(file.parent) for file in runs_dir.glob("*/*/record.json")),
+        key=lambda run: run.run_id,
+    )
+
+
+def find_run(runs_dir: Path, name: str) -> RunDirectory:
+    """Returns the run that `name` means: a folder, a run id, or its unambiguous beginning;
+    ``last`` is the newest.
+
+    Raises:
+        ConfigError: There is no such run, or more than one.
+    """
+    if (Path(name) / "record.json").is_file():
+        return RunDirectory(Path(name).resolve())
+    runs = find_runs(runs_dir)
+    if name == "last" and runs:
+        return max(runs, key=lambda run: run.record_file.stat().st_mtime)
+    matches = [run for run in runs if run.run_id == name] or [
+        run for run in runs if run.run_id.startswith(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    ids = [run.run_id for run in (matches or runs)]
+    raise ConfigError(
+        Problem(
+            "run.ambiguous" if matches else "run.unknown",
+            str(runs_dir),
+            "one run",
+            f"{len(matches)} that begin with `{name}`",
+            did_you_mean(name, ids) if not matches else "give more of the id: " + ", ".join(ids),
+        )
+    )
+
+
+def iter_records(runs_dir: Path) -> Iterator[tuple[RunDirectory, RunRecord | ConfigError]]:
+    """Yields each run with its record, or with the error that keeps it from being read."""
+    for run in find_runs(runs_dir):
+        try:
+            yield run, run.read_record()
+        except ConfigError as error:
+            yield run, error
+
+
+def _to_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(_damaged(path, str(error))) from error
+    if not isinstance(content, dict):
+        raise ConfigError(_damaged(path, f"a {type(content).__name__}"))
+    return content
+
+
+def _damaged(path: Path, found: str) -> Problem:
+    return Problem(
+        "record.unreadable", str(path), "a JSON object that tunebook wrote", found, "run it again"
+    )

@@ -1,0 +1,372 @@
+"""The case's schema, closed over the plugins of a host: validation, JSON Schema, reference text."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
+
+from tunebook.config import CaseConfig
+from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
+from tunebook.host import PluginHost
+from tunebook.specs import BuiltDescriptor, MetricPlugin, StrategyPlugin
+
+PLUGIN_FIELDS: Mapping[str, tuple[str, bool]] = {
+    "data": ("datasource", False),
+    "model": ("model", False),
+    "strategy": ("strategy", False),
+    "augmentation": ("augmenter", True),
+    "metrics": ("metric", True),
+}
+"""By field of CaseConfig, the plugin kind, and whether the field is a list."""
+
+
+class CaseSchema:
+    """The closed CaseConfig of one host."""
+
+    def __init__(self, host: PluginHost) -> None:
+        self.host = host
+        self.model = case_model(host)
+
+    def validate(self, content: Mapping[str, Any]) -> CaseConfig:
+        """Returns the case that `content` describes.
+
+        Raises:
+            ConfigError: With every problem there is, each with its path and what to do.
+            MachineError: A plugin of the case needs a package that isn't installed.
+        """
+        try:
+            text = json.dumps(content)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                Problem(
+                    "config.not_json",
+                    "case",
+                    "JSON types only: text, numbers, true, false, null, lists, mappings",
+                    str(error),
+                    "write paths, dates and the like as text",
+                )
+            ) from error
+        try:
+            case = self.model.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            raise ConfigError(*(self._problem(e, content) for e in error.errors())) from error
+        problems = [*self._beyond_types(case)]
+        if problems:
+            raise ConfigError(*problems)
+        for kind, config in plugin_configs(case):
+            self.host.require(kind, self.host.get(kind, config.kind))
+        return case
+
+    def json_schema(self) -> dict[str, Any]:
+        """Returns the JSON Schema of a case."""
+        return self.model.model_json_schema()
+
+    def _beyond_types(self, case: CaseConfig) -> Iterator[Problem]:
+        scores = [score for m in case.metrics for score in self.host.get("metric", m.kind).scores]
+        if case.evaluation.primary not in scores:
+            yield Problem(
+                "config.primary",
+                "evaluation.primary",
+                "a score of one of the case's metrics",
+                f"`{case.evaluation.primary}`",
+                did_you_mean(case.evaluation.primary, scores),
+            )
+        if case.text.stride >= case.text.max_tokens - 2 and case.text.long_texts == "windows":
+            yield Problem(
+                "config.stride",
+                "text.stride",
+                f"less than max_tokens - 2 = {case.text.max_tokens - 2}",
+                str(case.text.stride),
+                "make the windows longer or their overlap smaller",
+            )
+        tags = self.host.get("strategy", case.strategy.kind).tags
+        if case.task.kind not in tags.tasks:
+            yield Problem(
+                "config.illegal",
+                "strategy",
+                f"a strategy for {case.task.kind}",
+                f"`{case.strategy.kind}`, which is for {', '.join(tags.tasks)}",
+                "choose another strategy",
+            )
+
+    def _problem(self, error: Any, content: Mapping[str, Any]) -> Problem:
+        path = _path(error["loc"], content)
+        fault = Fault(self.model, path, error, content)
+        return _BUILDERS.get(error["type"], _invalid)(fault)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One of pydantic's errors, and where in the case it is."""
+
+    model: type[BaseModel]
+    path: list[Any]
+    error: Any
+    content: Mapping[str, Any]
+
+    @property
+    def where(self) -> str:
+        return ".".join(str(part) for part in self.path) or "case"
+
+    @property
+    def found(self) -> str:
+        return shorten(self.error["input"])
+
+
+def case_model(host: PluginHost) -> type[CaseConfig]:
+    """Returns CaseConfig with its plugin fields closed to what `host` has."""
+    fields: dict[str, Any] = {}
+    for name, (kind, is_list) in PLUGIN_FIELDS.items():
+        configs = [descriptor.config for descriptor in host.descriptors(kind)]
+        if not configs:
+            continue
+        annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
+        if len(configs) > 1:
+            annotation = Annotated[annotation, Field(discriminator="kind")]
+        annotation = Annotated[annotation, BeforeValidator(_from_shorthand(kind, host.names(kind)))]
+        base = CaseConfig.model_fields[name]
+        if is_list:
+            annotation = tuple[annotation, ...]
+        fields[name] = (
+            annotation,
+            Field(default=base.default, description=base.description),
+        )
+    return create_model("CaseConfig", __base__=CaseConfig, **fields)
+
+
+def plugin_configs(case: CaseConfig) -> list[tuple[str, Any]]:
+    """Returns (kind, config) of every plugin that a case uses."""
+    found: list[tuple[str, Any]] = []
+    for name, (kind, is_list) in PLUGIN_FIELDS.items():
+        value = getattr(case, name)
+        found += [(kind, item) for item in (value if is_list else (value,))]
+    return found
+
+
+def expand_shorthand(kind: str, value: Any, names: Sequence[str]) -> Any:
+    """Returns `value` with a bare name made a mapping: ``lora`` → ``{"kind": "lora"}``.
+
+    A bare model that is no alias is a folder when it looks like a path, else a hub name.
+    """
+    if not isinstance(value, str):
+        return value
+    if kind == "model" and value not in names:
+        if value.startswith((".", "/", "~")) and "local" in names:
+            return {"kind": "local", "path": value}
+        if "/" in value and "hub" in names:
+            return {"kind": "hub", "name": value}
+    return {"kind": value}
+
+
+def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yields (key, type, default, description) of every field, nested sections included."""
+    for name, field in model.model_fields.items():
+        nested = _models_in(field.annotation)
+        key = f"{prefix}{name}"
+        if len(nested) == 1 and get_origin(field.annotation) is not tuple:
+            yield from field_rows(nested[0], f"{key}.")
+            continue
+        default = "required" if field.is_required() else json.dumps(_plain(field.default))
+        yield key, _type_name(field), default, field.description or ""
+
+
+def reference(host: PluginHost, name: str) -> dict[str, Any]:
+    """Returns what there is to know about a plugin, or about ``case``: its summary and fields.
+
+    Raises:
+        ConfigError: There is nothing of that name.
+    """
+    if name == "case":
+        rows = [*field_rows(CaseConfig)]
+        return {"name": "case", "kind": "case", "summary": CaseConfig.__doc__, "fields": rows}
+    matches = [(kind, name) for kind in _kinds() if name in host.names(kind)]
+    if not matches:
+        everything = sorted({n for kind in _kinds() for n in host.names(kind)} | {"case"})
+        raise ConfigError(
+            Problem(
+                "plugin.unknown",
+                "describe",
+                "the name of a plugin or `case`",
+                f"`{name}`",
+                did_you_mean(name, everything),
+            )
+        )
+    kind, _ = matches[0]
+    descriptor = host.get(kind, name)
+    origin = host.origin(kind, name)
+    content: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "summary": descriptor.summary,
+        "distribution": f"{origin.distribution} {origin.version}".strip(),
+    }
+    if isinstance(descriptor, BuiltDescriptor):
+        content["about"] = (descriptor.config.__doc__ or "").strip()
+        content["fields"] = [row for row in field_rows(descriptor.config) if row[0] != "kind"]
+        content["install"] = descriptor.install
+    if isinstance(descriptor, StrategyPlugin):
+        content |= {"paper": descriptor.paper, "training": dict(descriptor.training)}
+    if isinstance(descriptor, MetricPlugin):
+        content["scores"] = list(descriptor.scores)
+    if getattr(descriptor, "card", None):
+        content["card"] = vars(descriptor.card)
+    return content
+
+
+def _kinds() -> list[str]:
+    return [*dict(PLUGIN_FIELDS.values()), "case"]
+
+
+def _from_shorthand(kind: str, names: Sequence[str]) -> Any:
+    return lambda value: expand_shorthand(kind, value, names)
+
+
+def _path(location: Sequence[Any], content: Any) -> list[Any]:
+    """Returns `location` without the union tags that pydantic puts into it."""
+    path: list[Any] = []
+    current = content
+    for part in location:
+        if isinstance(current, Mapping) and part in current:
+            current = current[part]
+        elif isinstance(current, list | tuple) and isinstance(part, int):
+            current = current[part] if part < len(current) else None
+        elif part in (current, current.get("kind") if isinstance(current, Mapping) else None):
+            continue
+        else:
+            current = None
+        path.append(part)
+    return path
+
+
+def _model_at(model: type[BaseModel], path: Sequence[Any], content: Any) -> type[BaseModel] | None:
+    """Returns the model class that the mapping at `path` is validated against."""
+    current: type[BaseModel] = model
+    for part in path:
+        content = content[part] if _has(content, part) else None
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part)
+        if field is None:
+            return None
+        models = _models_in(field.annotation)
+        item = content[0] if isinstance(content, list) and content else content
+        kind = item.get("kind") if isinstance(item, Mapping) else item
+        chosen = [m for m in models if kind in _kinds_of(m)] or models
+        if len(chosen) != 1:
+            return None
+        current = chosen[0]
+    return current
+
+
+def _has(content: Any, part: Any) -> bool:
+    if isinstance(content, Mapping):
+        return part in content
+    return isinstance(content, list) and isinstance(part, int) and part < len(content)
+
+
+def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation) if field else ()
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for argument in get_args(annotation) for m in _models_in(argument)]
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _type_name(field: Any) -> str:
+    limits = [str(item) for item in field.metadata if "(" in str(item)]
+    name = _annotation_name(field.annotation)
+    return f"{name} {' '.join(limits)}".strip()
+
+
+def _annotation_name(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " | ".join(_annotation_name(a) for a in get_args(annotation))
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    return re.sub(r"\b(typing|tunebook\.config)\.", "", str(annotation))
+
+
+def _unknown_key(fault: Fault) -> Problem:
+    parent = _model_at(fault.model, fault.path[:-1], fault.content)
+    choices = sorted(parent.model_fields) if parent else []
+    choices += ["preset"] if len(fault.path) == 1 else []
+    place = ".".join(str(part) for part in fault.path[:-1])
+    key = str(fault.path[-1])
+    expected = f"a key of `{place}`" if place else "a key of the case"
+    return Problem(
+        "config.unknown_key", fault.where, expected, f"`{key}`", did_you_mean(key, choices)
+    )
+
+
+def _unknown_kind(fault: Fault) -> Problem:
+    context = fault.error["ctx"]
+    kinds = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
+    kind = str(context.get("tag"))
+    return Problem(
+        "config.unknown_kind",
+        fault.where,
+        "the name of a plugin",
+        f"`{kind}`",
+        did_you_mean(kind, kinds),
+    )
+
+
+def _missing_kind(fault: Fault) -> Problem:
+    return Problem(
+        "config.missing_kind",
+        fault.where,
+        "a plugin name, or a mapping with `kind`",
+        fault.found,
+        f"write `{fault.where}: NAME` or `{fault.where}: {{kind: NAME}}`",
+    )
+
+
+def _not_a_choice(fault: Fault) -> Problem:
+    expected = fault.error["ctx"]["expected"]
+    choices = re.findall(r"'([^']*)'", expected)
+    return Problem(
+        "config.not_a_choice",
+        fault.where,
+        expected,
+        fault.found,
+        did_you_mean(str(fault.error["input"]), choices),
+    )
+
+
+def _missing(fault: Fault) -> Problem:
+    return Problem("config.missing_key", fault.where, "a value", "nothing", f"add `{fault.where}`")
+
+
+def _invalid(fault: Fault) -> Problem:
+    return Problem(
+        "config.invalid",
+        fault.where,
+        fault.error["msg"],
+        fault.found,
+        f"mend `{fault.where}`; `tunebook describe case` lists what it takes",
+    )
+
+
+_BUILDERS: Mapping[str, Callable[[Fault], Problem]] = {
+    "extra_forbidden": _unknown_key,
+    "union_tag_invalid": _unknown_kind,
+    "union_tag_not_found": _missing_kind,
+    "literal_error": _not_a_choice,
+    "missing": _missing,
+}
+"""By pydantic's error type, what words it becomes; anything else is `_invalid`."""

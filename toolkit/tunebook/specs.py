@@ -1,0 +1,216 @@
+"""Hook specifications and the frozen descriptors that plugins return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from tunebook.config import PluginConfig
+from tunebook.contracts import Card
+
+if TYPE_CHECKING:
+    from tunebook.records import EvalReport, RunRecord
+
+PROJECT = "tunebook"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a strategy supports; legality is a table of these, which tests iterate.
+
+    Attributes:
+        tasks: Task kinds.
+        architectures: transformers model types; ``*`` for all.
+        frozen_backbone: The backbone's weights stay as they were.
+    """
+
+    tasks: tuple[str, ...] = ("text_classification",)
+    architectures: tuple[str, ...] = ("*",)
+    frozen_backbone: bool = False
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What every plugin says of itself without importing anything heavy.
+
+    Attributes:
+        name: What a user writes; unique within its kind.
+        summary: One line.
+    """
+
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class BuiltDescriptor(Descriptor):
+    """A plugin that is built from a config.
+
+    Attributes:
+        config: Config class; its `kind` is a `Literal` of `name`.
+        factory: ``package.module:Name``, imported on first use and called with the config.
+        requires: Modules that must be importable.
+        install: What to type when they aren't, such as ``pip install "tunebook[adapters]"``.
+    """
+
+    config: type[PluginConfig]
+    factory: str
+    requires: tuple[str, ...] = ()
+    install: str = ""
+
+
+@dataclass(frozen=True)
+class StrategyPlugin(BuiltDescriptor):
+    """A way to adapt a pretrained model.
+
+    Attributes:
+        tags: What it supports.
+        training: Training settings that suit it, used where a case is silent.
+        paper: Where it comes from.
+    """
+
+    tags: Tags = Tags()
+    training: Mapping[str, Any] = field(default_factory=dict)
+    paper: str = ""
+
+
+@dataclass(frozen=True)
+class MetricPlugin(BuiltDescriptor):
+    """Something to measure; `scores` names its headline numbers."""
+
+    scores: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AugmenterPlugin(BuiltDescriptor):
+    """A way to make new training texts."""
+
+
+@dataclass(frozen=True)
+class DataSourcePlugin(BuiltDescriptor):
+    """A place where records come from, with its card where that is known beforehand."""
+
+    card: Card | None = None
+
+
+@dataclass(frozen=True)
+class ModelPlugin(BuiltDescriptor):
+    """A pretrained model, or a place where such models lie."""
+
+
+@dataclass(frozen=True)
+class CasePlugin(Descriptor):
+    """A ready-made case: a YAML file and the notebook that runs it."""
+
+    file: Path
+    notebook: Path
+
+
+KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
+    "strategy": ("tunebook_strategies", StrategyPlugin),
+    "metric": ("tunebook_metrics", MetricPlugin),
+    "augmenter": ("tunebook_augmenters", AugmenterPlugin),
+    "datasource": ("tunebook_datasources", DataSourcePlugin),
+    "model": ("tunebook_models", ModelPlugin),
+    "case": ("tunebook_cases", CasePlugin),
+}
+"""By kind, the registration hook and the descriptor it returns."""
+
+OBSERVERS = (
+    "tunebook_run_started",
+    "tunebook_model_prepared",
+    "tunebook_evaluated",
+    "tunebook_run_finished",
+    "tunebook_run_failed",
+)
+"""Hooks that watch a run. They return nothing and cannot disturb it."""
+
+
+class TunebookSpecs:
+    """The hooks. Registration hooks have no side effects and import nothing heavy."""
+
+    @hookspec
+    def tunebook_strategies(self) -> Iterable[StrategyPlugin]:  # type: ignore[empty-body]
+        """Returns ways to adapt a model.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_strategies():
+            ...     yield StrategyPlugin("bitfit", "Biases only.", BitFitConfig, "pkg.impl:BitFit")
+        """
+
+    @hookspec
+    def tunebook_metrics(self) -> Iterable[MetricPlugin]:  # type: ignore[empty-body]
+        """Returns things to measure.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_metrics():
+            ...     yield MetricPlugin("kappa", "Cohen's kappa.", KappaConfig, "pkg.impl:Kappa")
+        """
+
+    @hookspec
+    def tunebook_augmenters(self) -> Iterable[AugmenterPlugin]:  # type: ignore[empty-body]
+        """Returns ways to make new training texts.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_augmenters():
+            ...     yield AugmenterPlugin("upper", "Shouts.", UpperConfig, "pkg.impl:Upper")
+        """
+
+    @hookspec
+    def tunebook_datasources(self) -> Iterable[DataSourcePlugin]:  # type: ignore[empty-body]
+        """Returns places where records come from.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_datasources():
+            ...     yield DataSourcePlugin("crm", "Our CRM.", CrmConfig, "pkg.impl:Crm")
+        """
+
+    @hookspec
+    def tunebook_models(self) -> Iterable[ModelPlugin]:  # type: ignore[empty-body]
+        """Returns pretrained models.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_models():
+            ...     yield ModelPlugin("ours", "Our encoder.", OursConfig, "pkg.impl:Ours")
+        """
+
+    @hookspec
+    def tunebook_cases(self) -> Iterable[CasePlugin]:  # type: ignore[empty-body]
+        """Returns ready-made cases.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_cases():
+            ...     yield CasePlugin("tickets", "Route a ticket.", here / "t.yaml", here / "t.nb")
+        """
+
+    @hookspec
+    def tunebook_run_started(self, run: RunRecord) -> None:
+        """A run began; its record says `running`."""
+
+    @hookspec
+    def tunebook_model_prepared(self, run: RunRecord, summary: Mapping[str, Any]) -> None:
+        """The strategy has prepared the model; `summary` counts its parameters."""
+
+    @hookspec
+    def tunebook_evaluated(self, run: RunRecord, report: EvalReport) -> None:
+        """The test split was scored."""
+
+    @hookspec
+    def tunebook_run_finished(self, run: RunRecord, record: RunRecord) -> None:
+        """The run ended well; `record` is its last state."""
+
+    @hookspec
+    def tunebook_run_failed(self, run: RunRecord, record: RunRecord, error: BaseException) -> None:
+        """The run failed or was stopped; `record` is its last state."""
