@@ -2,4 +2,61 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tunebook.cases import load_case
+    from tunebook.config import CaseConfig, PluginConfig
+    from tunebook.data.loading import load_dataset
+    from tunebook.errors import TunebookError
+    from tunebook.export import load_classifier
+    from tunebook.host import PluginHost
+    from tunebook.runner import run_case, trace_learning_curve
+    from tunebook.runs import Run, load_run
+    from tunebook.specs import hookimpl
+
+_HOMES = {
+    "CaseConfig": "tunebook.config",
+    "PluginConfig": "tunebook.config",
+    "PluginHost": "tunebook.host",
+    "Run": "tunebook.runs",
+    "TunebookError": "tunebook.errors",
+    "hookimpl": "tunebook.specs",
+    "load_case": "tunebook.cases",
+    "load_classifier": "tunebook.export",
+    "load_dataset": "tunebook.data.loading",
+    "load_run": "tunebook.runs",
+    "run_case": "tunebook.runner",
+    "trace_learning_curve": "tunebook.runner",
+}
+"""Public names and where they live; a name is imported when it is first used."""
+
+__all__ = [
+    "CaseConfig",
+    "PluginConfig",
+    "PluginHost",
+    "Run",
+    "TunebookError",
+    "hookimpl",
+    "load_case",
+    "load_classifier",
+    "load_dataset",
+    "load_run",
+    "run_case",
+    "trace_learning_curve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tunebook' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

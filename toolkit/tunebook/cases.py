@@ -17,7 +17,7 @@ import yaml
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
-from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand_shorthand
+from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand, expand_shorthand
 
 RESERVED = ("strategies", "presets", "notebook")
 """Keys of a case file that are not part of the case itself."""
@@ -77,7 +77,7 @@ def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> 
     ]
     content: dict[str, Any] = {}
     for layer in layers:
-        content = _merge(content, _expand(host, layer))
+        content = _merge(content, expand(host, layer))
     return CaseSchema(host).validate(content)
 
 
@@ -236,15 +236,6 @@ def _strategy_kind(*layers: Mapping[str, Any]) -> Any:
 def _training_defaults(host: PluginHost, kind: Any) -> dict[str, Any]:
     known = isinstance(kind, str) and kind in host.names("strategy")
     return dict(host.get("strategy", kind).training) if known else {}
-
-
-def _expand(host: PluginHost, layer: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: expand_shorthand(PLUGIN_FIELDS[key][0], value, _names(host, key))
-        if key in PLUGIN_FIELDS
-        else value
-        for key, value in layer.items()
-    }
 
 
 def _names(host: PluginHost, field_name: str) -> list[str]:

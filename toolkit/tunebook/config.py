@@ -120,6 +120,9 @@ class HeadConfig(Section):
             "token for decoders."
         ),
     )
+    normalise: bool = Field(
+        True, description="Scale the vector to one length (√width) before the linear layer."
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the linear layer.")
     init: Literal["random", "probe"] = Field(
         "random",
@@ -127,6 +130,9 @@ class HeadConfig(Section):
             "`probe` starts from a logistic regression on the frozen features, so that early "
             "steps don't distort them (Kumar et al. 2022, arXiv:2202.10054)."
         ),
+    )
+    probe_c: float = Field(
+        0.01, gt=0, description="Inverse regularisation strength of that logistic regression."
     )
 
 
@@ -170,8 +176,11 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto takes what the hardware accelerates; the record says why."
     )
-    evaluations_per_epoch: float = Field(
-        1.0, gt=0, le=100, description="How often the validation split is scored."
+    evaluations: int = Field(
+        5, ge=1, le=1000, description="How often the validation split is scored, evenly spread."
+    )
+    evaluation_rows: int | None = Field(
+        None, ge=2, description="Rows of the validation split drawn for that; null for all."
     )
     restore_best: bool = Field(
         True, description="End with the weights of the best validation score, not the last ones."

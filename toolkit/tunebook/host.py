@@ -98,7 +98,7 @@ class PluginHost:
         self._strict = _flag("TUNEBOOK_STRICT_PLUGINS") if strict is None else strict
         if _flag("TUNEBOOK_TRACE_HOOKS"):
             self._manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
-            self._manager.enable_tracing()
+        self._trace = self._manager.trace.get("call")
         if discover:
             chosen = _from_environment("TUNEBOOK_PLUGINS", ",") if only is None else list(only)
             for entry in _select(sorted(entry_points(group=ENTRY_POINT_GROUP)), chosen):
@@ -122,8 +122,8 @@ class PluginHost:
         Raises:
             ConfigError: A name is taken, or a descriptor is malformed.
         """
-        for descriptor in descriptors:
-            self._keep(descriptor, Origin(descriptor.name, "session", ""))
+        origin = Origin("session", "session", "")
+        self._keep_all([(_kind_of(each, origin), each) for each in descriptors], origin)
 
     def names(self, kind: str) -> list[str]:
         """Returns the sorted names of all plugins of `kind`."""
@@ -220,6 +220,7 @@ class PluginHost:
             raise ValueError(f"{hook} is not an observer hook")
         failures = []
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            self._trace(f"{hook} of {implementation.plugin_name}")
             try:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except Exception as error:
@@ -261,9 +262,12 @@ class PluginHost:
         self._manager.register(plugin, name=f"{origin.distribution}:{origin.plugin}")
         try:
             self._manager.check_pending()
-            for kind, (hook, _) in KINDS.items():
-                for descriptor in self._collect(plugin, hook):
-                    self._keep(descriptor, origin, kind)
+            found = [
+                (kind, descriptor)
+                for kind, (hook, _) in KINDS.items()
+                for descriptor in self._collect(plugin, hook)
+            ]
+            self._keep_all(found, origin)
         except pluggy.PluginValidationError as error:
             self._manager.unregister(plugin)
             raise ConfigError(_misspelt(origin, str(error))) from error
@@ -274,17 +278,23 @@ class PluginHost:
     def _collect(self, plugin: object, hook: str) -> Iterator[Descriptor]:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             if implementation.plugin is plugin:
+                self._trace(f"{hook} of {implementation.plugin_name}")
                 yield from implementation.function() or ()
 
-    def _keep(self, descriptor: Descriptor, origin: Origin, kind: str | None = None) -> None:
-        kind = kind or _kind_of(descriptor, origin)
-        problem = check_descriptor(descriptor, kind, origin)
-        if problem:
-            raise ConfigError(problem)
-        taken = self._descriptors[kind].get(descriptor.name)
-        if taken:
-            raise ConfigError(_duplicate(kind, descriptor.name, taken[1], origin))
-        self._descriptors[kind][descriptor.name] = (descriptor, origin)
+    def _keep_all(self, found: Sequence[tuple[str, Descriptor]], origin: Origin) -> None:
+        """Keeps all of a plugin's descriptors, or none of them."""
+        kept: dict[tuple[str, str], tuple[Descriptor, Origin]] = {}
+        for kind, descriptor in found:
+            problem = check_descriptor(descriptor, kind, origin)
+            if problem:
+                raise ConfigError(problem)
+            key = (kind, descriptor.name)
+            taken = self._descriptors[kind].get(descriptor.name) or kept.get(key)
+            if taken:
+                raise ConfigError(_duplicate(kind, descriptor.name, taken[1], origin))
+            kept[key] = (descriptor, origin)
+        for (kind, name), entry in kept.items():
+            self._descriptors[kind][name] = entry
 
     def _info(self, kind: str, descriptor: Descriptor, origin: Origin) -> PluginInfo:
         missing = missing_modules(descriptor)
@@ -383,7 +393,12 @@ def check_descriptor(descriptor: object, kind: str, origin: Origin) -> Problem |
 def missing_modules(descriptor: Descriptor) -> list[str]:
     """Returns the modules that a plugin needs and that aren't installed; imports none of them."""
     requires = descriptor.requires if isinstance(descriptor, BuiltDescriptor) else ()
-    return [name for name in requires if importlib.util.find_spec(name) is None]
+    return [name for name in requires if not _installed(name)]
+
+
+def _installed(module: str) -> bool:
+    # a module that is loaded may have lost its spec, as `adapters` does
+    return module in sys.modules or importlib.util.find_spec(module) is not None
 
 
 def load_file(path: Path) -> ModuleType:

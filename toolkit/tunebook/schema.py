@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
@@ -40,6 +40,7 @@ class CaseSchema:
             ConfigError: With every problem there is, each with its path and what to do.
             MachineError: A plugin of the case needs a package that isn't installed.
         """
+        content = expand(self.host, content)
         try:
             text = json.dumps(content)
         except (TypeError, ValueError) as error:
@@ -129,7 +130,6 @@ def case_model(host: PluginHost) -> type[CaseConfig]:
         annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
         if len(configs) > 1:
             annotation = Annotated[annotation, Field(discriminator="kind")]
-        annotation = Annotated[annotation, BeforeValidator(_from_shorthand(kind, host.names(kind)))]
         base = CaseConfig.model_fields[name]
         if is_list:
             annotation = tuple[annotation, ...]
@@ -162,6 +162,18 @@ def expand_shorthand(kind: str, value: Any, names: Sequence[str]) -> Any:
         if "/" in value and "hub" in names:
             return {"kind": "hub", "name": value}
     return {"kind": value}
+
+
+def expand(host: PluginHost, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `content` with bare plugin names made mappings, in lists too."""
+    expanded = dict(content)
+    for name, (kind, is_list) in PLUGIN_FIELDS.items():
+        value, names = expanded.get(name), host.names(kind)
+        if is_list and isinstance(value, list | tuple):
+            expanded[name] = [expand_shorthand(kind, item, names) for item in value]
+        elif name in expanded:
+            expanded[name] = expand_shorthand(kind, value, names)
+    return expanded
 
 
 def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -221,10 +233,6 @@ def reference(host: PluginHost, name: str) -> dict[str, Any]:
 
 def _kinds() -> list[str]:
     return [*dict(PLUGIN_FIELDS.values()), "case"]
-
-
-def _from_shorthand(kind: str, names: Sequence[str]) -> Any:
-    return lambda value: expand_shorthand(kind, value, names)
 
 
 def _path(location: Sequence[Any], content: Any) -> list[Any]:

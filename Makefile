@@ -1,0 +1,60 @@
+# make case   sets everything up, runs the medical case, says where the results lie
+# make test   sets everything up, lints, and passes the whole suite
+# make quick  the part of the suite that needs under three minutes
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CASE ?= medical_coding
+RUNS ?= runs
+SOURCES := $(shell find toolkit plugins notebooks -name '*.py' -o -name '*.yaml' -o -name '*.ipynb' -o -name '*.j2')
+LINTED := toolkit plugins tests notebooks
+
+.PHONY: case test quick lint test-tf5 bench clean
+
+case: $(RUNS)/.$(CASE)
+	@$(BIN)/tunebook show "$$(cat $<)" --runs-dir $(RUNS)
+
+# the stamp holds the id of the run: nothing is run twice while no source has changed
+$(RUNS)/.$(CASE): $(VENV)/.case $(SOURCES)
+	@mkdir -p $(RUNS)
+	@$(BIN)/tunebook run $(CASE) --runs-dir $(RUNS) --json > $@.json
+	@$(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["run_id"])' < $@.json > $@.tmp
+	@mv $@.tmp $@ && rm $@.json
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+quick: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+# the core's tests on transformers 5 and without the adapters library
+test-tf5: .venv-tf5/.core
+	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters and not one_lane"
+
+$(VENV)/.case: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[adapters,offline]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@ $(VENV)/.case
+
+.venv-tf5/.core: pyproject.toml constraints-tf5.txt
+	@$(MAKE) --no-print-directory VENV=.venv-tf5 .venv-tf5/bin/python
+	.venv-tf5/bin/python -m pip install -q -c constraints-tf5.txt -e ".[offline,test]"
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tunebook needs Python 3.11 or newer: make PYTHON=python3.11 …" >&2; exit 6; }
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) .venv-tf5 $(RUNS)

@@ -1,0 +1,31 @@
+"""The cases that come with tunebook."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunebook.specs import CasePlugin, hookimpl
+
+HERE = Path(__file__).parent
+
+
+@hookimpl
+def tunebook_cases() -> Iterator[CasePlugin]:
+    for name, summary in CASES.items():
+        yield CasePlugin(name, summary, HERE / f"{name}.yaml", _notebooks() / f"{name}.ipynb")
+
+
+CASES = {
+    "medical_coding": "ICD-10-CM diagnosis text → chapter of the classification (18 classes).",
+    "legal_licences": "Licence text → category (10 classes, long and imbalanced texts).",
+}
+
+
+def _notebooks() -> Path:
+    """Returns the folder of the notebooks: of the source tree, or where the wheel put them."""
+    source_tree = HERE.parents[2] / "notebooks"
+    if source_tree.is_dir():
+        return source_tree
+    return Path(sysconfig.get_path("data")) / "share" / "tunebook" / "notebooks"

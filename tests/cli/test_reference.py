@@ -1,0 +1,176 @@
+"""What there is to choose from: plugins, schema, describe, validate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunebook.cases import parse_parameters
+from tunebook.cli.answers import table
+from tunebook.cli.reference import SCHEMA_KINDS
+from tunebook.errors import ConfigError, ExitCode
+from tunebook.host import PluginHost
+
+Invoke = Callable[..., Any]
+
+
+def data(result: Any) -> dict[str, Any]:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_plugins_lists_all_kinds(invoke: Invoke) -> None:
+    listing = data(invoke("plugins", "--json"))["plugins"]
+    kinds = {plugin["kind"] for plugin in listing}
+    assert kinds == {"strategy", "metric", "augmenter", "datasource", "model", "case"}
+    assert {"full", "lora", "adapter", "feature_extraction"} <= {p["name"] for p in listing}
+    text = invoke("plugins").stdout
+    assert len(text.splitlines()) == len(listing) + 1
+    assert all(plugin["name"] in text for plugin in listing)
+
+
+def test_plugins_says_what_is_missing(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "far.py").write_text(
+        """
+from typing import Literal
+from tunebook import PluginConfig, hookimpl
+from tunebook.specs import StrategyPlugin
+
+class FarConfig(PluginConfig):
+    kind: Literal["far"] = "far"
+
+@hookimpl
+def tunebook_strategies():
+    needs = ("no_such_module",)
+    yield StrategyPlugin("far", "Away.", FarConfig, "far:Far", needs, "pip install far")
+"""
+    )
+    listing = data(invoke("plugins", "--json", "--plugin", "far.py"))["plugins"]
+    (far,) = [plugin for plugin in listing if plugin["name"] == "far"]
+    assert far["available"] is False
+    assert far["why_not"] == "needs no_such_module: pip install far"
+
+
+def test_schema_of_a_case_is_closed_over_the_plugins(invoke: Invoke) -> None:
+    schema = json.loads(invoke("schema").stdout)
+    assert schema == data(invoke("schema", "case", "--json"))["schema"]
+    assert schema["additionalProperties"] is False
+    assert "lora" in json.dumps(schema["properties"]["strategy"])
+
+
+def test_schema_of_every_plugin(invoke: Invoke) -> None:
+    host = PluginHost()
+    plugins = [(kind, name) for kind in SCHEMA_KINDS for name in host.names(kind)]
+    assert len(plugins) >= 15
+    for kind, name in plugins:
+        schema = data(invoke("schema", kind, name, "--json"))["schema"]
+        assert schema["properties"]["kind"]["const"] == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (["strtegy", "lora"], "did you mean `strategy`?"),
+        (["strategy", "lroa"], "did you mean `lora`?"),
+        (["strategy"], "use one of"),
+        (["case", "lora"], "drop it"),
+    ],
+)
+def test_schema_of_something_else(invoke: Invoke, arguments: list[str], fix: str) -> None:
+    result = invoke("schema", *arguments)
+    assert result.exit_code == ExitCode.CONFIG
+    assert fix in result.stderr
+
+
+def test_describe_explains_every_plugin_and_case(invoke: Invoke) -> None:
+    host = PluginHost()
+    names = {name for kind in (*SCHEMA_KINDS, "case") for name in host.names(kind)} | {"case"}
+    assert len(names) >= 18
+    for name in names:
+        content = data(invoke("describe", name, "--json"))
+        assert content["name"] == name
+        text = invoke("describe", name).stdout
+        assert all(row["key"] in text for row in content["fields"])
+
+
+def test_describe_says_type_default_and_meaning(invoke: Invoke) -> None:
+    rows = {row["key"]: row for row in data(invoke("describe", "lora", "--json"))["fields"]}
+    assert rows["r"]["type"].startswith("int")
+    assert rows["r"]["default"].isdigit()
+    assert rows["r"]["description"]
+
+
+def test_validate_prints_what_a_case_comes_to(invoke: Invoke) -> None:
+    parameters = ["-p", "strategy=lora", "-p", "strategy.r=4", "-p", "seed=3"]
+    case = data(invoke("validate", "medical_coding", *parameters, "--json"))["case"]
+    assert (case["strategy"]["kind"], case["strategy"]["r"], case["seed"]) == ("lora", 4, 3)
+    text = invoke("validate", "medical_coding", *parameters).stdout
+    assert "lora(r=4" in text
+
+
+def test_validate_reports_all_mistakes_at_once(invoke: Invoke) -> None:
+    wrong = ["stratgy=lora", "seed=x", "training.epochs=-1", "text.long_texts=windws"]
+    result = invoke("validate", "medical_coding", *(a for item in wrong for a in ("-p", item)))
+    assert result.exit_code == ExitCode.CONFIG
+    assert "did you mean `strategy`?" in result.stderr
+    assert "did you mean `windows`?" in result.stderr
+    assert all(f"where       {key}" in result.stderr for key in ("seed", "training.epochs"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["medcal_coding"], "case.unknown"),
+        (["missing.yaml"], "case.unreadable"),
+        (["medical_coding", "-p", "seed"], "parameter.form"),
+        (["medical_coding", "-p", "seed=1", "-p", "seed=2"], "parameter.twice"),
+        (["medical_coding", "-p", "preset=smok"], "case.unknown_preset"),
+        (["medical_coding", "-p", "seed.deep=1"], "config.invalid"),
+    ],
+)
+def test_validate_refuses(invoke: Invoke, arguments: list[str], code: str) -> None:
+    result = invoke("validate", *arguments)
+    assert result.exit_code == ExitCode.CONFIG
+    assert f"error: {code}" in result.stderr
+    assert result.stdout == ""
+
+
+KEYS = st.text(st.characters(exclude_characters="="), min_size=1, max_size=8)
+VALUES = st.none() | st.booleans() | st.integers() | st.lists(st.text(max_size=4), max_size=3)
+
+
+@given(values=st.dictionaries(KEYS, VALUES, max_size=4))
+def test_json_parameters_come_back(values: dict[str, Any]) -> None:
+    items = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+    assert parse_parameters(items) == values
+
+
+@given(key=KEYS, text=st.text(max_size=20))
+def test_a_value_that_is_not_json_is_text(key: str, text: str) -> None:
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        expected = text
+    parsed = parse_parameters([f"{key}={text}"])
+    assert json.dumps(parsed) == json.dumps({key: expected})
+
+
+@given(items=st.lists(st.text(st.characters(exclude_characters="=")), min_size=1, max_size=4))
+def test_every_item_without_an_equals_sign_is_reported(items: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_parameters(items)
+    assert [problem.code for problem in caught.value.problems] == ["parameter.form"] * len(items)
+
+
+def test_a_table_is_aligned_and_keeps_to_one_line_a_row() -> None:
+    assert (
+        table([("a", 1), ("long\nname", "x")], ("k", "v"))
+        == "k          v\na          1\nlong name  x"
+    )
+    assert table([]) == ""

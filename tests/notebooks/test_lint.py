@@ -1,0 +1,81 @@
+"""A committed notebook: each rule lets the good one pass and catches one change to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunebook.errors import ConfigError
+from tunebook.notebooks import lint_notebook
+
+FIXTURES = Path(__file__).parent / "fixtures"
+Change = Callable[[dict[str, Any]], None]
+
+
+def changed(tmp_path: Path, change: Change) -> Path:
+    content = json.loads((FIXTURES / "succeeds.ipynb").read_text())
+    change(content)
+    path = tmp_path / "changed.ipynb"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def last_source(text: str) -> Change:
+    return lambda content: content["cells"][-1].update(source=text)
+
+
+def last_cell(**values: Any) -> Change:
+    return lambda content: content["cells"][-1].update(values)
+
+
+def test_fixtures_are_clean() -> None:
+    notebooks = sorted(FIXTURES.glob("*.ipynb"))
+    assert len(notebooks) == 10
+    assert {path.name: lint_notebook(path) for path in notebooks} == {
+        path.name: [] for path in notebooks
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("outputs", last_cell(execution_count=1)),
+        (
+            "outputs",
+            last_cell(outputs=[{"output_type": "stream", "name": "stdout", "text": "x"}]),
+        ),
+        ("widget_state", lambda content: content["metadata"].update(widgets={})),
+        ("kernel", lambda content: content["metadata"]["kernelspec"].update(name="julia")),
+        ("kernel", lambda content: content["metadata"].pop("kernelspec")),
+        ("cell_id", lambda content: content["cells"][0].pop("id")),
+        ("cell_id", lambda content: content["cells"][0].update(id="parameters")),
+        ("format", lambda content: content.pop("nbformat_minor")),
+        ("long_cell", last_source("# long\n" + "a = 1\n" * 15)),
+        ("unexplained", last_source("a = 1")),
+        ("definition", last_source("# a function\ndef f():\n    return 1")),
+        ("definition", last_source("# a class\nclass A:\n    x = 1")),
+        ("definition", last_source("# a lambda\nf = lambda: 1")),
+        ("syntax", last_source("# broken\na = = 1")),
+        ("parameters_cell", lambda content: content["cells"].pop(2)),
+        ("not_a_literal", lambda content: content["cells"][2].update(source="# p\na = f()")),
+    ],
+)
+def test_a_rule_catches_its_breach(tmp_path: Path, code: str, change: Change) -> None:
+    found = {problem.code for problem in lint_notebook(changed(tmp_path, change))}
+    assert f"notebook.{code}" in found
+
+
+def test_magics_are_allowed(tmp_path: Path) -> None:
+    path = changed(tmp_path, last_source("# figures\n%matplotlib inline\n!ls"))
+    assert lint_notebook(path) == []
+
+
+def test_a_file_that_is_no_notebook_raises(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    path.write_text("[]")
+    with pytest.raises(ConfigError, match=r"notebook\.not_a_notebook"):
+        lint_notebook(path)

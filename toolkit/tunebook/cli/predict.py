@@ -1,0 +1,183 @@
+"""Using what was trained: `predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunebook.cli.answers import Answer, table
+from tunebook.cli.application import Settings, command
+from tunebook.cli.history import chosen_run
+from tunebook.errors import ConfigError, DataError, Problem, did_you_mean, shorten
+
+if TYPE_CHECKING:
+    from tunebook.records import RunDirectory
+
+Row = tuple[str, Any]
+
+
+@command("predict", short_help="Classify texts with the model of a run.")
+@click.argument("run")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...")
+@click.option("--file", type=click.Path(path_type=Path), help="A .txt, .csv or .jsonl file.")
+@click.option("--column", help="Column of the texts (default: the one the run was trained on).")
+@click.pass_obj
+def predict_command(
+    settings: Settings, run: str, texts: tuple[str, ...], file: Path | None, column: str | None
+) -> Answer:
+    """Classify texts, or the lines or rows of a file, with the model of RUN.
+
+    RUN is a run id, the beginning of one, a folder, or `last`.
+    """
+    directory = chosen_run(settings, run)
+    problem = _usage_problem(directory, texts, file, column)
+    if problem:
+        raise ConfigError(problem)
+    rows = _rows(directory, file, column) if file else _arguments(texts)
+    checked = checked_texts(rows)
+
+    from tunebook.export import load_classifier
+
+    predictions = [
+        {"text": text, **_plain(prediction)}
+        for text, prediction in zip(
+            checked, load_classifier(directory).predict(checked), strict=True
+        )
+    ]
+    text = table(
+        ((p["label"], f"{p['confidence']:.3f}", shorten(p["text"], 70)) for p in predictions),
+        ("label", "confidence", "text"),
+    )
+    return Answer(text, {"run_id": directory.run_id, "predictions": predictions})
+
+
+def _usage_problem(
+    run: RunDirectory, texts: Sequence[str], file: Path | None, column: str | None
+) -> Problem | None:
+    where = "tunebook predict"
+    if not run.model.is_dir():
+        fix = "choose a run that succeeded: `tunebook runs` lists them"
+        return Problem("run.no_model", str(run.path), "a run with a saved model", "none", fix)
+    if bool(texts) == (file is not None):
+        found = "both" if texts else "neither"
+        return Problem("predict.input", where, "texts or --file", found, 'add "a text"')
+    if column and (file is None or file.suffix.lower() not in (".csv", ".jsonl")):
+        fix = "drop --column"
+        return Problem("predict.column", where, "--column with a .csv or .jsonl", "none", fix)
+    return None
+
+
+def _plain(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a prediction in JSON types, whatever number types it was made of."""
+    return {
+        "label": str(prediction["label"]),
+        "confidence": float(prediction["confidence"]),
+        "probabilities": {str(k): float(v) for k, v in prediction["probabilities"].items()},
+    }
+
+
+def checked_texts(rows: Iterable[Row]) -> list[str]:
+    """Returns the texts of (place, value) rows.
+
+    Raises:
+        DataError: Some are empty or no texts; with up to ten of these rows.
+    """
+    rows = [*rows]
+    problems = [
+        Problem("predict.bad_text", place, "a text", shorten(value, 60), "fill it or drop the row")
+        for place, value in rows
+        if not (isinstance(value, str) and value.strip())
+    ]
+    if problems:
+        raise DataError(*problems[:10])
+    return [value for _, value in rows]
+
+
+def _arguments(texts: Sequence[str]) -> list[Row]:
+    return [(f"text {number}", text) for number, text in enumerate(texts, 1)]
+
+
+def _rows(run: RunDirectory, file: Path, column: str | None) -> list[Row]:
+    reader = READERS.get(file.suffix.lower())
+    if reader is None:
+        fix = "rename it, or convert it"
+        found = file.suffix or "no ending"
+        expected = "a file ending in " + ", ".join(READERS)
+        raise ConfigError(Problem("predict.file_kind", str(file), expected, found, fix))
+    try:
+        content = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        names = [str(neighbour) for neighbour in file.parent.glob(f"*{file.suffix}")]
+        found = error.strerror or str(error)
+        fix = did_you_mean(str(file), names)
+        raise DataError(Problem("predict.unreadable", str(file), "a file", found, fix)) from error
+    except UnicodeDecodeError as error:
+        fix = "save it as UTF-8"
+        problem = Problem("predict.encoding", str(file), "UTF-8 text", str(error), fix)
+        raise DataError(problem) from error
+    rows = reader(file, content, column or _trained_column(run))
+    if not rows:
+        raise DataError(Problem("predict.empty", str(file), "some rows", "none", "fill the file"))
+    return rows
+
+
+def _trained_column(run: RunDirectory) -> str:
+    try:
+        return str(run.read_case()["task"]["text"])
+    except (ConfigError, KeyError, TypeError):
+        return "text"
+
+
+def _read_lines(file: Path, content: str, column: str) -> list[Row]:  # noqa: ARG001 - one shape
+    lines = content.removesuffix("\n").split("\n") if content else []
+    return [(f"{file}:{number}", line.strip()) for number, line in enumerate(lines, 1)]
+
+
+def _read_csv(file: Path, content: str, column: str) -> list[Row]:
+    csv.field_size_limit(2**31 - 1)
+    try:
+        reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
+        columns = [*(reader.fieldnames or ())]
+        _require_column(str(file), column, columns)
+        return [(f"{file}: row {number}", row[column]) for number, row in enumerate(reader, 1)]
+    except csv.Error as error:
+        problem = Problem("predict.csv", str(file), "CSV", str(error), "mend that row")
+        raise DataError(problem) from error
+
+
+def _read_jsonl(file: Path, content: str, column: str) -> list[Row]:
+    rows: list[Row] = []
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            found = str(error)
+        else:
+            if isinstance(row, dict):
+                _require_column(f"{file}:{number}", column, [*row])
+                rows.append((f"{file}:{number}", row[column]))
+                continue
+            found = shorten(row, 60)
+        place = f"{file}:{number}"
+        raise DataError(Problem("predict.jsonl", place, "a JSON object", found, "mend the line"))
+    return rows
+
+
+def _require_column(where: str, column: str, columns: Sequence[str]) -> None:
+    if column not in columns:
+        fix = did_you_mean(column, columns)
+        fix = f"{fix} (set it with --column)" if columns else fix
+        found = f"`{column}` is missing"
+        raise DataError(Problem("predict.column", where, "a column of texts", found, fix))
+
+
+READERS = {".txt": _read_lines, ".csv": _read_csv, ".jsonl": _read_jsonl}
+"""By a file's ending, what reads (place, value) rows from its content."""

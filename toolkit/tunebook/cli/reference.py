@@ -1,0 +1,118 @@
+"""What there is to choose from: `plugins`, `schema` and `describe`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunebook.cli.answers import Answer, table
+from tunebook.cli.application import Settings, command
+from tunebook.errors import ConfigError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from tunebook.host import PluginInfo
+
+SCHEMA_KINDS = ("strategy", "model", "datasource", "metric", "augmenter")
+
+
+@command("plugins", short_help="List the plugins, and why one cannot be used.")
+@click.pass_obj
+def plugins_command(settings: Settings) -> Answer:
+    """List the plugins with kind, distribution and version, and why one cannot be used."""
+    listing = settings.host().listing()
+    text = table(map(_row, listing), ("name", "kind", "distribution", "available", "summary"))
+    return Answer(text, {"plugins": [asdict(plugin) for plugin in listing]})
+
+
+def _row(plugin: PluginInfo) -> tuple[str, ...]:
+    distribution = f"{plugin.distribution} {plugin.version}".strip()
+    if plugin.available:
+        return plugin.name, plugin.kind, distribution, "yes", plugin.summary
+    return plugin.name, plugin.kind, distribution, "no", plugin.why_not
+
+
+@command("schema", short_help="Print the JSON Schema of a case or of a plugin's settings.")
+@click.argument("kind", default="case")
+@click.argument("name", required=False)
+@click.pass_obj
+def schema_command(settings: Settings, kind: str, name: str | None) -> Answer:
+    """Print the JSON Schema of a case, or of one plugin's settings.
+
+    KIND is case, strategy, model, datasource, metric or augmenter; all but case take the NAME of
+    a plugin.
+    """
+    from tunebook.schema import CaseSchema
+
+    if kind not in ("case", *SCHEMA_KINDS) or (kind == "case") != (name is None):
+        raise ConfigError(_schema_usage(settings, kind, name))
+    host = settings.host()
+    if name is None:
+        schema = CaseSchema(host).json_schema()
+    else:
+        schema = host.get(kind, name).config.model_json_schema()
+    return Answer(json.dumps(schema, indent=2, ensure_ascii=False), {"schema": schema})
+
+
+def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
+    where = "tunebook schema"
+    if kind not in ("case", *SCHEMA_KINDS):
+        fix = did_you_mean(kind, ["case", *SCHEMA_KINDS])
+        return Problem("usage.unknown_kind", where, "case or a kind of plugin", f"`{kind}`", fix)
+    if kind == "case":
+        return Problem("usage.invalid", where, "`case` alone", f"`{name}` after it", "drop it")
+    names = settings.host().names(kind)
+    return Problem("usage.invalid", where, "a NAME", f"only `{kind}`", did_you_mean("", names))
+
+
+@command("describe", short_help="Explain a plugin, or `case`, and its settings.")
+@click.argument("name")
+@click.pass_obj
+def describe_command(settings: Settings, name: str) -> Answer:
+    """Explain a plugin, or `case`: what it is and every setting it has."""
+    from tunebook.schema import reference
+
+    content = reference(settings.host(), name)
+    content["fields"] = [
+        dict(zip(("key", "type", "default", "description"), row, strict=True))
+        for row in content.get("fields", ())
+    ]
+    return Answer(_reference_text(content), content)
+
+
+def _reference_text(content: dict[str, Any]) -> str:
+    head = f"{content['name']} ({content['kind']}"
+    head += f", {content['distribution']})" if content.get("distribution") else ")"
+    parts = [head, content["summary"], content.get("about") or "", _pairs(content)]
+    parts.append(_fields_text(content["fields"]))
+    return "\n\n".join(inspect.cleandoc(part) for part in parts if part)
+
+
+def _fields_text(fields: list[dict[str, str]]) -> str:
+    """Returns each setting with its type and default, and below them what it is."""
+    width = max((len(row["key"]) for row in fields), default=0)
+    lines = []
+    for row in fields:
+        facts = f"{row['type']}, " + (
+            "required" if row["default"] == "required" else f"default {row['default']}"
+        )
+        lines.append(f"{row['key']:<{width}}  {facts}")
+        text = textwrap.wrap(row["description"], max(40, 96 - width))
+        lines += [" " * (width + 2) + line for line in text]
+    return "\n".join(lines)
+
+
+def _pairs(content: dict[str, Any]) -> str:
+    """Returns the remaining entries of a reference, one a line."""
+    rows = [
+        *((key, content.get(key)) for key in ("paper", "install")),
+        ("scores", ", ".join(content.get("scores", ()))),
+        *((f"training.{key}", value) for key, value in (content.get("training") or {}).items()),
+        *(content.get("card") or {}).items(),
+    ]
+    rows = [row for row in rows if row[1] not in (None, "")]
+    return table(rows) if rows else ""

@@ -1,0 +1,265 @@
+"""From a case to a data set: load, check, clean, split, draw, augment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tunebook.config import CaseConfig, GivenSplit, GroupedSplit
+from tunebook.contracts import SourceData
+from tunebook.data import sampling, splits
+from tunebook.data.augmentation import augment
+from tunebook.data.cleaning import Cleaning, clean, name_list, text_key
+from tunebook.data.dataset import (
+    COLUMNS,
+    SPLITS,
+    Dataset,
+    Finding,
+    class_counts,
+    fingerprint,
+    split_counts,
+)
+from tunebook.errors import ConfigError, DataError, Problem, did_you_mean, nearest, shorten
+from tunebook.host import PluginHost
+
+BUDGET, LIMIT_TRAIN, LIMIT_VALIDATION, LIMIT_TEST = 101, 102, 103, 104
+"""Second part of the seed of each draw, so that one draw doesn't shift the others."""
+
+
+def load_dataset(case: CaseConfig, host: PluginHost | None = None) -> Dataset:
+    """Returns the data of a case, ready to be tokenised.
+
+    The split depends on the seed of the split only; draws and augmentation on the case's seed.
+
+    Raises:
+        DataError: The data cannot be used as they are; all problems of a step are collected.
+        MachineError: The source needs a package or a network that isn't there.
+    """
+    host = host or PluginHost()
+    source = _load(case, host)
+    cleaning = clean(source.rows, source.card, case)
+    _handle_rare_classes(cleaning, case)
+    rows = _in_columns(cleaning.rows, _split(cleaning, case))
+    _raise(_split_problems(rows, cleaning.place, case))
+    classes = tuple(sorted(set(rows["label"])))
+    forbidden = frozenset(rows["text"][rows["split"] != "train"].map(text_key))
+    rows = _draw(rows, case, cleaning.findings)
+    train, augmentation, found = augment(
+        rows[rows["split"] == "train"],
+        [(config, host.create("augmenter", config)) for config in case.augmentation],
+        seed=case.seed,
+        synonyms=source.synonyms,
+        forbidden=forbidden,
+    )
+    rows = pd.concat([train, rows[rows["split"] != "train"]], ignore_index=True)
+    findings = (*cleaning.findings, *found)
+    return Dataset(
+        rows=rows,
+        classes=classes,
+        card=source.card,
+        findings=findings,
+        grouped=isinstance(case.split, GroupedSplit),
+        synonyms=source.synonyms,
+        provenance={
+            **_provenance(rows, classes, case, source, findings),
+            "augmentation": augmentation,
+        },
+    )
+
+
+def _load(case: CaseConfig, host: PluginHost) -> SourceData:
+    source = host.create("datasource", case.data).load()
+    if not (isinstance(source, SourceData) and isinstance(source.rows, pd.DataFrame)):
+        raise ConfigError(
+            Problem(
+                "datasource.result",
+                f"data (`{case.data.kind}`)",
+                "a SourceData with a DataFrame",
+                shorten(source),
+                "mend the plugin's `load`",
+            )
+        )
+    return source
+
+
+def _handle_rare_classes(cleaning: Cleaning, case: CaseConfig) -> None:
+    """Refuses or drops rare classes, then refuses data of fewer than two classes."""
+    least = case.task.min_examples_per_class
+    counts = cleaning.rows["label"].value_counts()
+    rare = sorted(counts.index[counts < least])
+    if rare and case.task.rare_classes == "drop":
+        text = f"rows of {len(rare)} classes with fewer than {least} rows were left out: "
+        mask = cleaning.rows["label"].isin(rare)
+        cleaning.drop(mask, "data.rare_classes", text + name_list(rare))
+    _raise(_class_problems(cleaning, case, rare, len(counts)))
+
+
+def _class_problems(
+    cleaning: Cleaning, case: CaseConfig, rare: Sequence[str], before: int
+) -> Iterator[Problem]:
+    where = f"{cleaning.place}, column `{case.task.label}`"
+    if cleaning.rows.empty:
+        yield Problem(
+            "data.empty",
+            cleaning.place,
+            "rows that can be used",
+            "none: " + ("; ".join(f.text for f in cleaning.findings) or "the source is empty"),
+            "fill the gaps, or lower `task.min_examples_per_class`",
+        )
+        return
+    left = cleaning.rows["label"].nunique()
+    if left < 2:
+        dropped = f" ({before - left} more were too rare)" if before > left else ""
+        yield Problem(
+            "data.one_class",
+            where,
+            "two classes or more",
+            f"only {name_list(sorted(set(cleaning.rows['label'])))}{dropped}",
+            "add rows of another class, or name another column in `task.label`",
+        )
+    elif rare and case.task.rare_classes == "error":
+        counts = Counter(cleaning.rows["label"])
+        yield Problem(
+            "data.rare_class",
+            where,
+            f"at least {case.task.min_examples_per_class} rows in every class",
+            f"{len(rare)} with fewer: "
+            + ", ".join(f"`{label}` ({counts[label]})" for label in rare[:10])
+            + (", …" if len(rare) > 10 else ""),
+            "add rows, or set `task.rare_classes` to `drop`",
+        )
+
+
+def _split(cleaning: Cleaning, case: CaseConfig) -> np.ndarray:
+    """Returns the split of every row."""
+    rows, config = cleaning.rows, case.split
+    if isinstance(config, GivenSplit):
+        return rows["split"].to_numpy(dtype=object)
+    if not isinstance(config, GroupedSplit):
+        return splits.stratified(rows["label"], config.fractions, config.seed)
+    if config.balance == "labels":
+        return splits.grouped_balanced(rows["group"], rows["label"], config.fractions, config.seed)
+    return splits.grouped(rows["group"], config.fractions, config.seed)
+
+
+def _in_columns(rows: pd.DataFrame, split: np.ndarray) -> pd.DataFrame:
+    """Returns the rows in the columns of a data set."""
+    group = rows.get("group")
+    rows = rows.assign(split=split, group=group, origin="original", source_id=None)
+    return rows[list(COLUMNS)].astype(object)
+
+
+def _split_problems(rows: pd.DataFrame, place: str, case: CaseConfig) -> Iterator[Problem]:
+    """Yields splits without rows, and classes that are scored but cannot be learnt."""
+    counts = split_counts(rows)
+    empty = [name for name in SPLITS if not counts[name]]
+    if empty:
+        groups = f" in {rows['group'].nunique()} groups" if rows["group"].notna().any() else ""
+        yield Problem(
+            "data.empty_split",
+            f"split ({case.split.kind}), {place}",
+            "rows in train, validation and test",
+            f"none in {' and '.join(empty)}; {len(rows)} rows{groups}",
+            _EMPTY_SPLIT_FIX[case.split.kind],
+        )
+        return
+    trained = sorted(set(rows["label"][rows["split"] == "train"]))
+    for label in sorted(set(rows["label"]) - set(trained)):
+        where = [n for n in SPLITS[1:] if ((rows["label"] == label) & (rows["split"] == n)).any()]
+        yield Problem(
+            "data.unseen_label",
+            f"{place}, column `{case.task.label}`, {' and '.join(where)}",
+            "only labels that are in train too",
+            f"`{label}`",
+            _unseen_fix(label, trained, case),
+        )
+
+
+_EMPTY_SPLIT_FIX = {
+    "given": "mark rows of each in the column, or use another `split`",
+    "stratified": "add rows, or raise the fraction of that split",
+    "grouped": "use more groups, raise the fraction of that split, or use `split: stratified`",
+}
+
+
+def _unseen_fix(label: str, trained: Sequence[str], case: CaseConfig) -> str:
+    if isinstance(case.split, GroupedSplit) and case.split.balance == "none":
+        return "set `split.balance` to `labels`, or `split.seed` to another number"
+    if nearest(label, trained):
+        return did_you_mean(label, trained)
+    return "add training rows of this class, or leave its rows out"
+
+
+def _draw(rows: pd.DataFrame, case: CaseConfig, findings: list[Finding]) -> pd.DataFrame:
+    """Returns fewer rows: the annotation budget, then the limits."""
+    parts = {name: rows[rows["split"] == name] for name in SPLITS}
+    if case.train_per_class is not None:
+        parts["train"] = _within_budget(parts["train"], case, findings)
+    limits = (
+        ("train", case.limits.train_rows, LIMIT_TRAIN),
+        ("validation", case.limits.eval_rows, LIMIT_VALIDATION),
+        ("test", case.limits.eval_rows, LIMIT_TEST),
+    )
+    for name, most, stream in limits:
+        if most is not None and len(parts[name]) > most:
+            rng = np.random.default_rng([case.seed, stream])
+            before, part = len(parts[name]), parts[name]
+            parts[name] = part.iloc[sampling.proportional(part["label"], most, rng)]
+            text = f"`limits` keeps {most} of {before} {name} rows: a quick run, not a result"
+            findings.append(Finding("data.limited", text, before - most, "warning"))
+    lost = set(rows["label"]) - set(parts["train"]["label"])
+    if lost:
+        text = f"`limits.train_rows` leaves {len(lost)} classes without a training row"
+        findings.append(Finding("data.untrained_classes", text, len(lost), "warning"))
+    return pd.concat(parts.values(), ignore_index=True)
+
+
+def _within_budget(train: pd.DataFrame, case: CaseConfig, findings: list[Finding]) -> pd.DataFrame:
+    assert case.train_per_class is not None
+    short = int((train["label"].value_counts() < case.train_per_class).sum())
+    if short:
+        text = f"{short} classes have fewer training rows than the {case.train_per_class} asked for"
+        findings.append(Finding("data.short_classes", text, short))
+    rng = np.random.default_rng([case.seed, BUDGET])
+    return train.iloc[sampling.per_class(train["label"], case.train_per_class, rng)]
+
+
+def _provenance(
+    rows: pd.DataFrame,
+    classes: Sequence[str],
+    case: CaseConfig,
+    source: SourceData,
+    findings: Sequence[Finding],
+) -> dict[str, Any]:
+    """Returns what the record keeps of the data, in JSON types."""
+    return {
+        "source": case.data.kind,
+        "card": asdict(source.card),
+        "fingerprint": fingerprint(rows),
+        "loaded": len(source.rows),
+        "dropped": {f.code: f.count for f in findings if f.code in _DROPS},
+        "splits": split_counts(rows),
+        "classes": class_counts(rows, classes),
+        "groups": {name: int(part["group"].nunique()) for name, part in rows.groupby("split")},
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+_DROPS = (
+    "data.empty_text",
+    "data.empty_label",
+    "data.ambiguous_texts",
+    "data.duplicates",
+    "data.rare_classes",
+)
+
+
+def _raise(problems: Iterator[Problem]) -> None:
+    collected = list(problems)
+    if collected:
+        raise DataError(*collected)

@@ -1,0 +1,57 @@
+"""What a run ran on: versions, hardware, memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = (
+    "tunebook",
+    "torch",
+    "transformers",
+    "peft",
+    "adapters",
+    "accelerate",
+    "datasets",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "papermill",
+)
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that shape a result."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def hardware() -> dict[str, Any]:
+    """Returns the machine in a few words; host and user names are left out."""
+    import psutil
+    import torch
+
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cpu": getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", platform.processor()),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Returns the largest resident set that this process has had, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

@@ -1,0 +1,222 @@
+"""A trained classifier on disk: what was trained, and what it was trained on top of.
+
+`model/` of a run holds `tunebook.json`, `trained.safetensors`, `base/` (the backbone's config and
+tokenizer) and, where the strategy offers it, `native/` in the format of its own library. When most
+weights were trained all of them are stored and the folder needs nothing else; otherwise the
+pretrained weights are found again through the model plugin and checked by hash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tunebook.config import CaseConfig
+from tunebook.contracts import Prepared
+from tunebook.data.tokens import encode_texts
+from tunebook.errors import ConfigError, DataError, Problem
+from tunebook.host import PluginHost
+from tunebook.models.load import load_backbone, load_tokenizer, save_structure
+from tunebook.models.resolve import ResolvedModel, resolve_model
+from tunebook.records import RunDirectory, write_atomically
+from tunebook.schema import CaseSchema
+from tunebook.tasks.text_classification import TextClassifier, load_trainable, trainable_state
+from tunebook.training.context import Context
+from tunebook.training.inputs import TokenInputs
+from tunebook.training.precision import Precision, device
+from tunebook.training.predict import predict_logits, probabilities
+
+FORMAT = 1
+COMPLETE_ABOVE = 0.5
+"""Share of trained parameters above which all of them are stored."""
+
+
+class Classifier:
+    """A trained model that takes texts.
+
+    Attributes:
+        classes: Class names, in the order of the logits.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        case: CaseConfig,
+        classes: Sequence[str],
+        precision: Precision,
+    ) -> None:
+        self.model = model.to(device()).eval()
+        self.tokenizer = tokenizer
+        self.case = case
+        self.classes = tuple(classes)
+        self.precision = precision
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns logits of shape (len(texts), classes), float32."""
+        _check_texts(texts)
+        encoded = encode_texts(self.tokenizer, list(texts), self.case.text)
+        inputs = TokenInputs(encoded.input_ids, encoded.document, None, self.tokenizer.pad_token_id)
+        size = self.case.training.eval_batch_size
+        return predict_logits(self.model, inputs, size, self.precision)
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Returns label, confidence and all probabilities of each text.
+
+        Raises:
+            DataError: A text is empty or not a text.
+        """
+        rows = probabilities(self.logits(texts))
+        return [
+            {
+                "label": self.classes[int(row.argmax())],
+                "confidence": float(row.max()),
+                "probabilities": dict(zip(self.classes, map(float, row), strict=True)),
+            }
+            for row in rows
+        ]
+
+
+def save_classifier(
+    folder: Path,
+    prepared: Prepared,
+    tokenizer: Any,
+    case: CaseConfig,
+    classes: Sequence[str],
+    base: ResolvedModel,
+    precision: Precision,
+) -> None:
+    """Writes a trained classifier into `folder`."""
+    model = prepared.model
+    folder.mkdir(parents=True, exist_ok=True)
+    save_structure(model.backbone, tokenizer, folder / "base")
+    trained = trainable_state(model)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    complete = sum(tensor.numel() for tensor in trained.values()) > COMPLETE_ABOVE * total
+    if complete:
+        trained = {
+            name: parameter.detach().cpu().contiguous()
+            for name, parameter in model.named_parameters()
+        }
+    save_file(trained, str(folder / "trained.safetensors"), metadata={"format": "pt"})
+    if prepared.export is not None:
+        prepared.export(folder / "native")
+    content = {
+        "format": FORMAT,
+        "classes": list(classes),
+        "complete": complete,
+        "base": {"source": base.source, "sha256": base.sha256},
+        "precision": precision.name,
+        "case": case.to_json_dict(),
+    }
+    write_atomically(folder / "tunebook.json", json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = None) -> Classifier:
+    """Returns the classifier of a run, or of a copied `model/` folder.
+
+    Raises:
+        ConfigError: There is no trained model, or its pretrained weights have changed.
+        MachineError: A package that the model needs isn't installed.
+    """
+    folder = run.model if isinstance(run, RunDirectory) else _model_folder(Path(run))
+    content = _read(folder)
+    host = host or PluginHost()
+    case = CaseSchema(host).validate(content["case"])
+    source = _base_folder(folder, content, case, host)
+    tokenizer = load_tokenizer(folder / "base")
+    backbone = load_backbone(source, weights=not content["complete"])
+    model = TextClassifier(backbone, len(content["classes"]), case.head)
+    context = Context.of(model, case.training, training=False)
+    prepared = host.create("strategy", case.strategy).prepare(model, context)
+    _load_weights(prepared.model, folder)
+    precision = Precision(content["precision"], "what the model was trained in")
+    return Classifier(prepared.model, tokenizer, case, content["classes"], precision)
+
+
+def _model_folder(path: Path) -> Path:
+    return path / "model" if (path / "model" / "tunebook.json").is_file() else path
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / "tunebook.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            Problem(
+                "model.not_trained",
+                str(path),
+                "the trained model of a run that succeeded",
+                str(error),
+                "choose a run that `tunebook runs` lists as succeeded",
+            )
+        ) from error
+    if content.get("format", 0) > FORMAT:
+        raise ConfigError(
+            Problem(
+                "model.newer",
+                str(path),
+                f"format {FORMAT}",
+                str(content["format"]),
+                "update tunebook to load this model",
+            )
+        )
+    return content
+
+
+def _base_folder(folder: Path, content: dict[str, Any], case: CaseConfig, host: PluginHost) -> Path:
+    if content["complete"]:
+        return folder / "base"
+    base = resolve_model(host.create("model", case.model).files(), host.names("model"))
+    if base.sha256 != content["base"]["sha256"]:
+        raise ConfigError(
+            Problem(
+                "model.base_changed",
+                str(base.folder),
+                f"the weights it was trained on, {content['base']['sha256'][:16]}…",
+                f"{base.sha256[:16]}…",
+                f"put back the weights of {content['base']['source']}",
+            )
+        )
+    return base.folder
+
+
+def _load_weights(model: nn.Module, folder: Path) -> None:
+    path = folder / "trained.safetensors"
+    try:
+        load_trainable(model, load_file(str(path)))
+    except Exception as error:
+        raise ConfigError(
+            Problem(
+                "model.damaged",
+                str(path),
+                "the weights that training wrote",
+                " ".join(str(error).split())[:200],
+                "train again, or copy the folder again",
+            )
+        ) from error
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):
+        raise DataError(
+            Problem("predict.texts", "texts", "a list of texts", "one text", "write [text]")
+        )
+    wrong = [n for n, t in enumerate(texts) if not isinstance(t, str) or not t.strip()]
+    if wrong or not len(texts):
+        raise DataError(
+            Problem(
+                "predict.empty",
+                "texts",
+                "texts with something in them",
+                f"nothing at {wrong[:5]}" if wrong else "no texts",
+                "leave empty texts out",
+            )
+        )

@@ -1,0 +1,145 @@
+"""Loads a backbone and its tokenizer from a checked folder.
+
+The differences between transformers 4.57 and 5.x are met here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunebook.errors import ConfigError, Problem
+from tunebook.models.gate import check_folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Returns the fast tokenizer, without the truncation and padding some files preset.
+
+    Raises:
+        ConfigError: There is none, or it isn't a fast one.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder), use_fast=True, trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:
+        raise ConfigError(_cannot_load(folder, "a tokenizer", error)) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ConfigError(_cannot_load(folder, "a fast tokenizer", "a slow one"))
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    if tokenizer.pad_token is None:  # decoders have none; padded places are masked anyway
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def load_backbone(folder: Path, *, weights: bool = True) -> nn.Module:
+    """Returns the model without a head, in float32 and in evaluation mode.
+
+    Args:
+        folder: Folder that the gate has let through.
+        weights: False to build the structure with random weights, for a state that is loaded
+            afterwards.
+
+    Raises:
+        ConfigError: transformers cannot make a model of it.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        config = AutoConfig.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
+        if config.is_encoder_decoder:
+            raise ConfigError(
+                Problem(
+                    "model.architecture",
+                    "model",
+                    "an encoder or a decoder",
+                    f"the encoder-decoder `{config.model_type}`",
+                    "use an encoder such as `minilm`",
+                )
+            )
+        arguments = _without_pooler(config)
+        if not weights:
+            return AutoModel.from_config(config, **arguments).eval()
+        with _quiet():
+            model = AutoModel.from_pretrained(
+                str(folder),
+                config=config,
+                trust_remote_code=False,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                **arguments,
+            )
+        return model.eval()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(_cannot_load(folder, "a model", error)) from error
+
+
+def width(backbone: nn.Module) -> int:
+    """Returns the length of the backbone's token vectors."""
+    return int(backbone.config.hidden_size)
+
+
+def is_decoder(backbone: nn.Module) -> bool:
+    """Whether tokens see only what came before them, so that the last one has seen all."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as causal
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as masked
+
+    kind = backbone.config.model_type
+    return kind in causal and kind not in masked
+
+
+def save_structure(backbone: nn.Module, tokenizer: Any, folder: Path) -> None:
+    """Writes what is needed to build the backbone again: its config and tokenizer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone.config.to_json_file(str(folder / "config.json"))
+    tokenizer.save_pretrained(str(folder))
+
+
+def recheck(folder: Path) -> None:
+    """Lets a saved folder pass the gate again before it is loaded."""
+    check_folder(folder)
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    """A BERT-like pooler would be carried along, counted and never used."""
+    from transformers import MODEL_MAPPING
+
+    try:
+        forward = MODEL_MAPPING[type(config)].__init__
+    except KeyError:
+        return {}
+    names = forward.__code__.co_varnames if hasattr(forward, "__code__") else ()
+    return {"add_pooling_layer": False} if "add_pooling_layer" in names else {}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps transformers from listing heads and poolers that we leave out on purpose."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def _cannot_load(folder: Path, wanted: str, error: object) -> Problem:
+    text = " ".join(str(error).split())[:300]
+    return Problem(
+        "model.cannot_load", str(folder), wanted, text, "check that the folder is complete"
+    )

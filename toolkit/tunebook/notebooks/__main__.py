@@ -1,0 +1,35 @@
+"""Runs one notebook by papermill: ``python -m tunebook.notebooks FOLDER``, with FOLDER/job.json.
+
+papermill changes the working directory and isn't thread-safe, so that every notebook gets a
+process of its own, which `tunebook.notebooks.supervision` starts and watches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from tunebook.notebooks.papermill_job import run_job
+from tunebook.records import write_atomically
+
+
+def main() -> None:
+    """Reads the job, runs it, and leaves an outcome.json beside it."""
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    outcome = run_job(folder, job)
+    write_atomically(folder / "outcome.json", json.dumps(outcome))
+
+
+def _end_with_supervisor() -> None:
+    """Nobody would end a hung notebook once the supervisor is gone; its kernel follows this one."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What a committed notebook must be, checked without a kernel."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunebook.errors import Problem
+from tunebook.notebooks.parameters import cell_source, parameter_problems, read_notebook
+
+MAX_CELL_LINES = 15
+Content = Mapping[str, Any]
+
+
+def lint_notebook(path: str | Path) -> list[Problem]:
+    """Returns what is wrong with a notebook that is to be committed.
+
+    Raises:
+        ConfigError: It cannot be read as a notebook at all.
+    """
+    path = Path(path)
+    content = read_notebook(path)
+    problems = [problem for check in CHECKS for problem in check(path, content)]
+    return problems + [
+        problem
+        for number, cell in enumerate(content["cells"], 1)
+        if cell.get("cell_type") == "code"
+        for problem in _cell_problems(
+            f"{path}: cell {number}", cell, content["cells"][: number - 1]
+        )
+    ]
+
+
+def _format(path: Path, content: Content) -> Iterator[Problem]:
+    import nbformat
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            # a copy, since it silently adds what is missing, such as cell ids
+            nbformat.validate(copy.deepcopy(content), relax_add_props=False)
+    except Exception as error:  # jsonschema and fastjsonschema raise different ones
+        yield _problem(
+            "format", str(path), "a valid notebook", str(error).splitlines()[0], "re-save"
+        )
+
+
+def _kernel(path: Path, content: Content) -> Iterator[Problem]:
+    name = content.get("metadata", {}).get("kernelspec", {}).get("name")
+    if name != "python3":
+        yield _problem("kernel", str(path), "kernelspec python3", f"{name}", "choose Python 3")
+
+
+def _widgets(path: Path, content: Content) -> Iterator[Problem]:
+    if "widgets" in content.get("metadata", {}):
+        yield _problem("widget_state", str(path), "no widget state", "some", "run nbstripout")
+
+
+def _ids(path: Path, content: Content) -> Iterator[Problem]:
+    ids = Counter(cell.get("id") for cell in content["cells"])
+    if None in ids:
+        found = f"{ids[None]} cells without one"
+        yield _problem(
+            "cell_id", str(path), "an id on every cell", found, "re-save in nbformat 4.5"
+        )
+    for twice in (name for name, count in ids.items() if name is not None and count > 1):
+        yield _problem("cell_id", str(path), "ids that differ", f"`{twice}` twice", "re-save it")
+
+
+CHECKS: Sequence[Callable[[Path, Content], Iterator[Problem]]] = (
+    _format,
+    parameter_problems,
+    _kernel,
+    _widgets,
+    _ids,
+)
+
+
+def _cell_problems(where: str, cell: Content, before: Sequence[Content]) -> Iterator[Problem]:
+    source = cell_source(cell)
+    if cell.get("outputs") or cell.get("execution_count") is not None:
+        yield _problem("outputs", where, "no outputs or counts", "some", "run nbstripout")
+    lines = len(source.strip().splitlines())
+    if lines > MAX_CELL_LINES:
+        fix = "split it, or move code into the library"
+        yield _problem("long_cell", where, f"at most {MAX_CELL_LINES} lines", f"{lines}", fix)
+    follows_prose = bool(before) and before[-1].get("cell_type") == "markdown"
+    if not follows_prose and not source.lstrip().startswith("#"):
+        fix = "say above it what it does"
+        yield _problem("unexplained", where, "prose or a comment before code", "neither", fix)
+    yield from _code_problems(where, source)
+
+
+def _code_problems(where: str, source: str) -> Iterator[Problem]:
+    try:
+        tree = ast.parse(_without_magics(source))
+    except (SyntaxError, ValueError) as error:
+        yield _problem("syntax", where, "Python", str(error), "mend it")
+        return
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    for node in ast.walk(tree):
+        if isinstance(node, definitions):
+            found = f"a {type(node).__name__} in line {node.lineno}"
+            yield _problem("definition", where, "a lesson", found, "move it into the library")
+
+
+def _without_magics(source: str) -> str:
+    return "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
+
+
+def _problem(code: str, where: str, expected: str, found: str, fix: str) -> Problem:
+    return Problem(f"notebook.{code}", where, expected, found, fix)

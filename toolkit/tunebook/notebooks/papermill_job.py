@@ -1,0 +1,89 @@
+"""The inside of the process that runs a notebook: papermill and a kernel of this interpreter."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from papermill import PapermillExecutionError
+from papermill import execute_notebook as papermill_execute
+from traitlets import default
+
+IOPUB_SECONDS = 120
+"""How long outputs of a finished cell may still be under way."""
+
+
+def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """Executes a notebook and says in JSON types how it ended; never raises.
+
+    Args:
+        folder: Private folder, for the kernel's sockets.
+        job: `notebook`, `output`, `parameters` and `start_timeout`.
+    """
+    try:
+        papermill_execute(
+            _without_format(job["notebook"]),
+            _without_format(job["output"]),
+            parameters=job["parameters"],
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            start_timeout=job["start_timeout"],
+            iopub_timeout=IOPUB_SECONDS,
+            kernel_manager_class=_manager_in(folder),
+        )
+    except PapermillExecutionError as error:
+        return {
+            "kind": "raised",
+            "error": error.ename,
+            "detail": error.evalue[:2000],
+            "cell": error.exec_count,
+        }
+    except DeadKernelError:
+        return {"kind": "kernel_died"}
+    except Exception as error:
+        return {"kind": _kind(error), "error": type(error).__name__, "detail": str(error)[:2000]}
+    return {"kind": "finished"}
+
+
+def _kind(error: Exception) -> str:
+    """nbclient's kernel client says both with a bare RuntimeError."""
+    starting = ("Kernel didn't respond", "Kernel died before replying")
+    return "kernel_start" if str(error).startswith(starting) else "crashed"
+
+
+def _without_format(path: str) -> str:
+    """Returns a path that survives papermill's `str.format`."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
+def _manager_in(folder: Path) -> type[AsyncKernelManager]:
+    class PrivateKernelManager(AsyncKernelManager):
+        """A kernel of this very interpreter, reached through sockets in a private folder.
+
+        TCP ports would race between parallel runs, and a kernelspec `python3` found in the
+        environment may belong to another Python.
+        """
+
+        @default("transport")
+        def _default_transport(self) -> str:
+            return "ipc"
+
+        @default("connection_file")
+        def _default_connection_file(self) -> str:
+            return str(folder / "kernel.json")
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                name="python3",
+                display_name="Python 3",
+                language="python",
+            )
+
+    return PrivateKernelManager

@@ -1,0 +1,233 @@
+"""Runs a notebook in a process of its own, under a watchdog that leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Literal
+
+from tunebook.records import RunDirectory
+
+DEFAULT_TIMEOUT = 6 * 3600.0
+DEFAULT_START_TIMEOUT = 120.0
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+
+Kind = Literal[
+    "finished", "raised", "kernel_died", "kernel_start", "crashed", "timed_out", "stopped"
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the execution of a notebook ended.
+
+    Attributes:
+        error: Class name of the exception, where a cell raised one.
+        detail: Its message.
+        cell: Execution count of the cell that raised.
+    """
+
+    kind: Kind
+    error: str = ""
+    detail: str = ""
+    cell: int | None = None
+
+
+def execute_notebook(
+    notebook: str | Path,
+    run: RunDirectory,
+    parameters: Mapping[str, Any],
+    *,
+    plugin_files: Iterable[str | Path] = (),
+    timeout: float = DEFAULT_TIMEOUT,
+    start_timeout: float = DEFAULT_START_TIMEOUT,
+    grace: float = GRACE_SECONDS,
+    on_poll: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """Executes a notebook by papermill; the executed one is `run.notebook`, whatever happens.
+
+    The kernel runs in the current working directory and finds the run's folder in
+    ``TUNEBOOK_RUN_DIR``. When this returns, the kernel and all it started are gone. SIGINT,
+    SIGTERM and SIGHUP stop the run: first the kernel is interrupted, so that it can write its
+    record, then it is killed; a second signal kills at once. Call it from the main thread.
+
+    Args:
+        notebook: The notebook; it isn't changed.
+        run: Where the executed notebook goes.
+        parameters: What to inject, see `parameters_for`.
+        plugin_files: Single-file plugins that the kernel loads as well.
+        timeout: Seconds for the whole execution.
+        start_timeout: Seconds for the kernel to answer.
+        grace: Seconds between interrupting and killing, and between killing kernel and papermill.
+        on_poll: Called several times a second while the notebook runs.
+    """
+    job = {
+        "notebook": str(Path(notebook).resolve()),
+        "output": str(run.notebook.resolve()),
+        "parameters": dict(parameters),
+        "start_timeout": max(1, round(start_timeout)),
+    }
+    with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        with _signals() as received:
+            process = _start(folder, _environment(run, plugin_files), log)
+            tree = ProcessTree(process)
+            try:
+                verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
+            finally:
+                tree.kill()
+        on_poll()
+        if not run.notebook.exists():
+            shutil.copyfile(notebook, run.notebook)
+        return verdict or _read_outcome(folder, process.returncode)
+
+
+class ProcessTree:
+    """A process and everything below it, sessions and orphans included.
+
+    Descendants are remembered from poll to poll: a kernel lives in its own session, and would be
+    out of sight once its parent had died.
+    """
+
+    def __init__(self, root: subprocess.Popen[bytes]) -> None:
+        import psutil
+
+        self.root = root
+        self._process = psutil.Process(root.pid)
+        self._seen: set[psutil.Process] = set()
+
+    def look(self) -> None:
+        """Remembers the descendants there are now."""
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            for parent in [self._process, *self._seen]:
+                if parent.is_running():
+                    self._seen.update(parent.children(recursive=True))
+
+    def ended(self) -> bool:
+        return self.root.poll() is not None
+
+    def signal_descendants(self, number: signal.Signals) -> None:
+        """Signals all but the root."""
+        import psutil
+
+        self.look()
+        for process in self._seen:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kills whatever is left and waits until it is gone."""
+        import psutil
+
+        self.look()
+        self.root.kill()
+        self.root.wait()
+        self.signal_descendants(signal.SIGKILL)
+        psutil.wait_procs(self._seen, timeout=10)
+
+
+def _watch(
+    tree: ProcessTree,
+    deadline: float,
+    received: list[int],
+    on_poll: Callable[[], object],
+    grace: float,
+) -> Outcome | None:
+    """Waits for the end; returns why the run was ended from here, None when it ended by itself."""
+    while not tree.ended():
+        on_poll()
+        tree.look()
+        if received:
+            _end(tree, received, grace)
+            return Outcome("stopped", detail=signal.Signals(received[0]).name)
+        if time.monotonic() > deadline:
+            _end(tree, received, grace)
+            return Outcome("timed_out")
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def _end(tree: ProcessTree, received: list[int], grace: float) -> None:
+    """Interrupts the kernel, then kills it, so that papermill can still save the notebook."""
+    known = len(received)
+    for number in (signal.SIGINT, signal.SIGKILL):
+        tree.signal_descendants(number)
+        until = time.monotonic() + grace
+        while not tree.ended() and time.monotonic() < until and len(received) == known:
+            time.sleep(POLL_SECONDS / 4)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collects the signals that mean stop, instead of raising wherever the program is."""
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {
+        number: signal.signal(number, note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup stays nohup
+    }
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A short path, since unix sockets lie in it; gone afterwards, sockets of dead kernels too."""
+    place = "/tmp" if os.access("/tmp", os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="tunebook-", dir=place)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: Path, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        # -P: a file in the working directory must not stand in for papermill's own modules
+        [sys.executable, "-P", "-m", "tunebook.notebooks", str(folder)],
+        env=environment,
+        stdin=subprocess.PIPE,  # never written to: it closes when this process dies
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+
+
+def _environment(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+    files = [str(Path(file).resolve()) for file in plugin_files]
+    inherited = os.environ.get("TUNEBOOK_PLUGIN_FILES", "")
+    return {
+        **os.environ,
+        "TUNEBOOK_RUN_DIR": str(run.path.resolve()),
+        "TUNEBOOK_PLUGIN_FILES": os.pathsep.join([*filter(None, [inherited]), *files]),
+    }
+
+
+def _read_outcome(folder: Path, returncode: int | None) -> Outcome:
+    try:
+        return Outcome(**json.loads((folder / "outcome.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        log = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").strip()
+        last = log.splitlines()[-1] if log else "no word"
+        return Outcome("crashed", "papermill", f"exit status {returncode}: {last}")

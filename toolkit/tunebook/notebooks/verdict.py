@@ -1,0 +1,142 @@
+"""The last word on a run that was a notebook: its record, never the notebook's metadata."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tunebook.errors import (
+    ConfigError,
+    Problem,
+    StoppedError,
+    TrainingError,
+    TunebookError,
+    shorten,
+)
+from tunebook.notebooks.supervision import Outcome
+from tunebook.records import RunDirectory, RunRecord, Status
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an outcome means for the record."""
+
+    status: Status
+    error: type[TunebookError]
+    expected: str
+    found: Callable[[Outcome], str]
+    fix: str
+
+
+VERDICTS: Mapping[str, Verdict] = {
+    "raised": Verdict(
+        "failed",
+        TrainingError,
+        "every cell to run",
+        lambda o: f"cell [{o.cell}] raised {o.error}: {' '.join(o.detail.split())}",
+        "read the traceback in the executed notebook",
+    ),
+    "kernel_died": Verdict(
+        "failed",
+        TrainingError,
+        "a kernel that lives to the end",
+        lambda _: "it died, often for want of memory",
+        "lower training.batch_size or text.max_tokens, then run it again",
+    ),
+    "kernel_start": Verdict(
+        "failed",
+        TrainingError,
+        "a kernel that answers in time",
+        lambda o: o.detail,
+        "give it more time with --start-timeout, or see that ipykernel imports",
+    ),
+    "crashed": Verdict(
+        "failed",
+        TrainingError,
+        "papermill to finish",
+        lambda o: f"{o.error}: {o.detail}",
+        "run it again; --no-notebook does without papermill",
+    ),
+    "timed_out": Verdict(
+        "timed_out",
+        StoppedError,
+        "an end within the time allowed",
+        lambda _: "the watchdog ended it",
+        "allow more with --timeout SECONDS, or make the case smaller",
+    ),
+    "stopped": Verdict(
+        "stopped",
+        StoppedError,
+        "to run to the end",
+        lambda o: f"a person or a program stopped it ({o.detail})",
+        "run it again when it suits",
+    ),
+    "finished": Verdict(
+        "failed",
+        TrainingError,
+        "a notebook that ends its run",
+        lambda _: "its last cell ran, but no finished run was recorded",
+        "call tunebook.run_case(case) in the notebook and wait for it",
+    ),
+}
+CODES = {"raised": "notebook_failed", "finished": "unfinished"}
+
+
+def conclude(run: RunDirectory, outcome: Outcome, blank: RunRecord) -> RunRecord:
+    """Returns the final record, after writing it where the kernel could not.
+
+    An error that the kernel recorded itself is kept, unless the run was ended from outside.
+
+    Args:
+        run: The run's directory.
+        outcome: How the notebook ended.
+        blank: What to record when the kernel has left nothing readable.
+    """
+    try:
+        record = run.read_record()
+    except ConfigError:
+        record = blank
+    if outcome.kind == "finished" and record.status == "succeeded":
+        return record
+    verdict = VERDICTS[outcome.kind]
+    told = record.error is not None and record.status not in ("running", "succeeded")
+    if told and (verdict.status in ("failed", record.status)):
+        return record
+    error = _error(run, outcome, verdict)
+    record = record.updated(
+        status=_status(error, verdict), finished=time.time(), error=error.to_dict()
+    )
+    run.write_record(record)
+    return record
+
+
+def error_of(record: RunRecord) -> TunebookError | None:
+    """Returns the error that a record holds, to be shown as if it had just been raised."""
+    if record.error is None:
+        return None
+    error_class = _class_named(str(record.error.get("type")))
+    try:
+        return error_class(*(Problem(**problem) for problem in record.error["problems"]))
+    except (KeyError, TypeError, ValueError):
+        found = shorten(record.error)
+        return error_class(Problem("run.failed", record.run_id, "a run that succeeds", found, ""))
+
+
+def _error(run: RunDirectory, outcome: Outcome, verdict: Verdict) -> TunebookError:
+    error_class = _class_named(outcome.error) if outcome.kind == "raised" else verdict.error
+    code = f"run.{CODES.get(outcome.kind, outcome.kind)}"
+    where = str(run.notebook)
+    return error_class(Problem(code, where, verdict.expected, verdict.found(outcome), verdict.fix))
+
+
+def _status(error: TunebookError, verdict: Verdict) -> Status:
+    stopped = verdict.status == "failed" and isinstance(error, StoppedError)
+    return "stopped" if stopped else verdict.status
+
+
+def _class_named(name: str) -> type[TunebookError]:
+    """A notebook hands over the name of what a cell raised, and nothing more."""
+    known = {cls.__name__: cls for cls in TunebookError.__subclasses__()}
+    interrupted = {"KeyboardInterrupt": StoppedError}
+    return {**known, **interrupted}.get(name, TrainingError)

@@ -1,0 +1,189 @@
+"""A run as a reader meets it: its record, its result, its errors, its model."""
+
+from __future__ import annotations
+
+import html
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.events import read_events
+from tunebook.records import EvalReport, RunDirectory, RunRecord, find_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tunebook.export import Classifier
+
+
+class Run:
+    """One execution of a case.
+
+    Attributes:
+        directory: Where everything of it lies.
+        record: Its last written state.
+    """
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+        self.record: RunRecord = directory.read_record()
+
+    @property
+    def id(self) -> str:
+        return self.directory.run_id
+
+    @property
+    def report(self) -> EvalReport:
+        """The result on the test split.
+
+        Raises:
+            ValueError: The run has none, since it did not succeed.
+        """
+        if self.record.report is None:
+            raise ValueError(f"run {self.id} {self.record.status}: it has no result")
+        return self.record.report
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """The case as it was validated and run."""
+        return self.directory.read_case()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return read_events(self.directory.events_file)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The trained model."""
+        from tunebook.export import load_classifier
+
+        return load_classifier(self.directory)
+
+    def predict(self, texts: list[str]) -> pd.DataFrame:
+        """Returns text, label and confidence of each text."""
+        import pandas as pd
+
+        rows = self.classifier.predict(texts)
+        frame = pd.DataFrame(rows)[["label", "confidence"]]
+        frame.insert(0, "text", texts)
+        return frame
+
+    def scores(self) -> pd.DataFrame:
+        """Returns every score of the model and of the baselines with its interval."""
+        import pandas as pd
+
+        columns = {"this model": self.report.scores}
+        columns |= {b.title: b.scores for b in self.report.baselines}
+        names = list(self.report.scores)
+        return pd.DataFrame(
+            {title: [str(scores[n]) for n in names] for title, scores in columns.items()},
+            index=pd.Index(names, name="test score"),
+        )
+
+    def differences(self) -> pd.DataFrame:
+        """Returns this model minus each baseline, from paired resamples of the test split."""
+        import pandas as pd
+
+        rows = [
+            {
+                "against": comparison.against,
+                "score": comparison.score,
+                "difference": comparison.difference.value,
+                "low": comparison.difference.low,
+                "high": comparison.difference.high,
+                "interval excludes 0": not (
+                    comparison.difference.low <= 0 <= comparison.difference.high
+                ),
+            }
+            for comparison in self.report.comparisons
+        ]
+        return pd.DataFrame(rows).round(3)
+
+    def learning_curve(self) -> pd.DataFrame:
+        """Returns the watched score by training-set size, beside the TF-IDF baseline."""
+        import pandas as pd
+
+        primary = self.report.primary
+        rows = [
+            {
+                "per class": point.train_per_class or "all",
+                "training texts": point.train_rows,
+                primary: str(point.scores[primary]),
+                **{b.title: str(b.scores[primary]) for b in point.baselines if b.name == "tfidf"},
+                "difference": next(
+                    (
+                        str(c.difference)
+                        for c in point.comparisons
+                        if (c.against, c.score) == ("tfidf", primary)
+                    ),
+                    "",
+                ),
+                "seconds": round(point.seconds),
+            }
+            for point in self.record.learning_curve
+        ]
+        return pd.DataFrame(rows)
+
+    def errors(self, rows: int = 10) -> pd.DataFrame:
+        """Returns the mistakes that the model was surest of."""
+        import pandas as pd
+
+        columns = ["text", "label", "predicted", "confidence"]
+        return pd.read_parquet(self.directory.errors)[columns].head(rows)
+
+    def figure(self, name: str) -> Any:
+        """Returns a picture of the run for a notebook, such as ``confusion``.
+
+        Raises:
+            ValueError: There is no such picture.
+        """
+        from IPython.display import Image
+
+        path = self.directory.figures / f"{name}.png"
+        if not path.is_file():
+            there = ", ".join(sorted(p.stem for p in self.directory.figures.glob("*.png")))
+            raise ValueError(f"no picture `{name}`; there are: {there or 'none'}")
+        return Image(data=path.read_bytes())
+
+    def files(self) -> dict[str, str]:
+        """Returns what lies where; only what exists."""
+        places = ("notebook", "report", "model", "figures", "predictions", "errors")
+        paths = {name: getattr(self.directory, name) for name in places}
+        return {name: str(path) for name, path in paths.items() if path.exists()}
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, {self.record.status}{self._headline()})"
+
+    def _headline(self) -> str:
+        report = self.record.report
+        return f", {report.primary} {report.scores[report.primary]}" if report else ""
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "run": self.id,
+            "status": self.record.status,
+            "strategy": self.record.strategy,
+            "trained": "{trainable:,} of {total:,} parameters ({share:.2%})".format(
+                **self.record.parameters
+            )
+            if self.record.parameters
+            else "",
+            "time": f"{self.record.seconds.get('total', 0):.0f} s",
+            "result": self._headline().removeprefix(", "),
+        }
+        body = "".join(
+            f"<tr><th style='text-align:left'>{name}</th>"
+            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+            if value
+        )
+        return f"<table>{body}</table>"
+
+
+def load_run(name: str, runs_dir: str | Path = "runs") -> Run:
+    """Returns a run by folder, id or beginning of an id; ``last`` is the newest.
+
+    Raises:
+        ConfigError: There is no such run, or more than one.
+    """
+    return Run(find_run(Path(runs_dir), name))

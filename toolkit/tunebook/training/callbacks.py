@@ -1,0 +1,151 @@
+"""What happens beside the steps: scoring, keeping the best weights, reporting, stopping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import TrainerCallback
+
+from tunebook.config import EarlyStopping
+from tunebook.errors import MachineError, Problem, TrainingError
+from tunebook.events import Evaluated, EventLog, StepTaken
+from tunebook.records import write_problem
+from tunebook.tasks.text_classification import load_trainable, trainable_state
+
+REPORTS = 200
+"""Step events of a whole training, so that a long run doesn't write a line a step."""
+
+
+@dataclass
+class EvaluationSchedule(TrainerCallback):
+    """Asks for an evaluation at evenly spread steps, the last one included."""
+
+    total_steps: int
+    evaluations: int
+
+    def __post_init__(self) -> None:
+        every = self.total_steps / min(self.evaluations, self.total_steps)
+        self._due = {round(every * (n + 1)) for n in range(min(self.evaluations, self.total_steps))}
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        control.should_evaluate = state.global_step in self._due
+        return control
+
+
+class BestWeights(TrainerCallback):
+    """Keeps the trainable weights of the best evaluation on disk; stops when patience runs out.
+
+    Args:
+        model: What is trained.
+        folder: Where the weights are kept.
+        score: Name of the watched score; higher is better.
+        stopping: Patience and threshold, None to train to the last step.
+        log: Where evaluations are told.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: Path,
+        score: str,
+        stopping: EarlyStopping | None,
+        log: EventLog,
+    ) -> None:
+        self.model = model
+        self.path = folder / "best.safetensors"
+        self.score = score
+        self.stopping = stopping
+        self.log = log
+        self.best: float | None = None
+        self.best_step = 0
+        self.stopped_early = False
+        self._waited = 0
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+    ) -> Any:
+        scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
+        value = scores[self.score]
+        improved = self.best is None or value > self.best
+        enough = self.best is None or value > self.best + self._threshold
+        if improved:
+            self.best, self.best_step = value, state.global_step
+            self._save()
+        self._waited = 0 if enough else self._waited + 1
+        self.log(Evaluated(state.global_step, float(state.epoch or 0), scores, improved))
+        if self.stopping and self._waited >= self.stopping.patience:
+            control.should_training_stop = self.stopped_early = True
+        return control
+
+    @property
+    def _threshold(self) -> float:
+        return self.stopping.threshold if self.stopping else 0.0
+
+    def _save(self) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(trainable_state(self.model), str(temporary))
+            temporary.replace(self.path)
+        except OSError as error:
+            raise MachineError(write_problem(self.path, error)) from error
+        except Exception as error:  # safetensors has an error class of its own for failed writes
+            raise MachineError(write_problem(self.path, OSError(str(error)))) from error
+
+    def restore(self) -> None:
+        """Puts the best weights back into the model and removes the file."""
+        if self.best is not None:
+            load_trainable(self.model, load_file(str(self.path)))
+            self.path.unlink()
+
+
+class Reporter(TrainerCallback):
+    """Tells of steps: loss, rate, speed, time left. Ends a training whose loss is not finite."""
+
+    def __init__(self, log: EventLog, total_steps: int, examples_per_step: Callable[[], int]):
+        self.log = log
+        self.total_steps = total_steps
+        self.every = max(1, total_steps // REPORTS)
+        self.examples_seen = examples_per_step
+        self.losses: list[torch.Tensor] = []
+        self.started = time.perf_counter()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        step = state.global_step
+        if step % self.every and step != self.total_steps:
+            return
+        loss = float(torch.stack(self.losses).mean()) if self.losses else math.nan
+        self.losses.clear()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                Problem(
+                    "training.diverged",
+                    f"step {step}",
+                    "a finite loss",
+                    str(loss),
+                    "lower training.learning_rate, or set training.precision=fp32",
+                )
+            )
+        elapsed = time.perf_counter() - self.started
+        self.log(
+            StepTaken(
+                step,
+                self.total_steps,
+                float(state.epoch or 0),
+                loss,
+                max(group["lr"] for group in kwargs["optimizer"].param_groups),
+                self.examples_seen() / max(elapsed, 1e-9),
+                elapsed / step * (self.total_steps - step),
+            )
+        )

@@ -1,0 +1,240 @@
+"""The training loop: transformers' Trainer with our batches, optimiser, loss and evaluation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from tunebook.config import TrainingConfig
+from tunebook.contracts import Prepared
+from tunebook.events import EventLog
+from tunebook.training.batching import ShuffledBuckets
+from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
+from tunebook.training.inputs import Batch, Inputs
+from tunebook.training.precision import Precision, device
+from tunebook.training.predict import predict_logits
+
+Scorer = Callable[[np.ndarray], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training went.
+
+    Attributes:
+        steps: Optimiser steps taken.
+        best: Best validation score, and the step it was reached at.
+        seconds: Wall time of the loop, evaluations included.
+        examples_per_second: Inputs trained on, over the time spent in steps.
+    """
+
+    steps: int
+    planned_steps: int
+    epochs: float
+    best: float
+    best_step: int
+    stopped_early: bool
+    seconds: float
+    evaluation_seconds: float
+    examples_per_second: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return vars(self) | {}
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that one training needs.
+
+    Attributes:
+        score: Scores of validation logits, by name.
+        primary: The score that the best weights are chosen by.
+        folder: Where checkpoints lie.
+    """
+
+    prepared: Prepared
+    train: Inputs
+    validation: Inputs
+    score: Scorer
+    primary: str
+    config: TrainingConfig
+    precision: Precision
+    seed: int
+    folder: Path
+    class_weights: np.ndarray | None = None
+    log: EventLog = field(default_factory=lambda: EventLog(None))
+
+
+def train(job: TrainingJob) -> TrainingResult:
+    """Trains `job.prepared.model` in place and restores its best weights.
+
+    Raises:
+        TrainingError: The loss is not finite.
+        MachineError: Checkpoints cannot be written.
+    """
+    model = job.prepared.model
+    total = planned_steps(job.config, len(job.train))
+    best = BestWeights(model, job.folder, job.primary, job.config.early_stopping, job.log)
+    trainer = _trainer_class(job.prepared.trainer)(
+        job=job,
+        model=model,
+        args=_arguments(job, total),
+        train_dataset=job.train,
+        eval_dataset=job.validation,
+        callbacks=[
+            EvaluationSchedule(total, job.config.evaluations),
+            best,
+            *job.prepared.callbacks,
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    reporter = Reporter(job.log, total, lambda: trainer.examples_seen)
+    trainer.reporter = reporter
+    trainer.add_callback(reporter)
+    started = time.perf_counter()
+    trainer.train()
+    seconds = time.perf_counter() - started
+    if job.config.restore_best:
+        best.restore()
+    steps = trainer.state.global_step
+    return TrainingResult(
+        steps,
+        total,
+        steps / steps_per_epoch(job.config, len(job.train)),
+        float(best.best if best.best is not None else math.nan),
+        best.best_step,
+        best.stopped_early,
+        seconds,
+        trainer.evaluation_seconds,
+        trainer.examples_seen / max(seconds - trainer.evaluation_seconds, 1e-9),
+    )
+
+
+def steps_per_epoch(config: TrainingConfig, rows: int) -> int:
+    """Returns the optimiser steps of one pass over `rows` inputs."""
+    batches = -(-rows // config.batch_size)
+    return max(1, -(-batches // config.gradient_accumulation))
+
+
+def planned_steps(config: TrainingConfig, rows: int) -> int:
+    """Returns the optimiser steps of the whole training."""
+    steps = max(math.ceil(config.epochs * steps_per_epoch(config, rows)), config.min_steps)
+    return min(steps, config.max_steps or steps)
+
+
+class TrainingLoop(Trainer):
+    """Trainer with shuffled length buckets, fused AdamW over the strategy's groups, and scores.
+
+    A strategy's own trainer class is put behind it, see `_trainer_class`.
+    """
+
+    def __init__(self, *args: Any, job: TrainingJob, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.job = job
+        self.examples_seen = 0
+        self.evaluation_seconds = 0.0
+        self.reporter: Reporter | None = None
+        weights = job.class_weights
+        self.loss = nn.CrossEntropyLoss(
+            None if weights is None else torch.tensor(weights, dtype=torch.float32),
+            label_smoothing=job.config.label_smoothing,
+        ).to(self.args.device)
+
+    def get_train_dataloader(self) -> DataLoader[Batch]:
+        config = self.job.config
+        return EpochLoader(
+            self.job.train,
+            sampler=ShuffledBuckets(self.job.train.lengths, config.batch_size, self.job.seed),
+            batch_size=None,
+        )
+
+    def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            groups = [dict(group) for group in self.job.prepared.groups]
+            self.optimizer = torch.optim.AdamW(groups, fused=_fused_works(self.args.device))
+        return self.optimizer
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        labels = inputs.pop("labels")
+        logits = model(**inputs)
+        loss = self.loss(logits.float(), labels)
+        self.examples_seen += len(labels)
+        if self.reporter is not None:
+            self.reporter.losses.append(loss.detach())
+        return (loss, logits) if return_outputs else loss
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        started = time.perf_counter()
+        job = self.job
+        logits = predict_logits(
+            self.model, job.validation, job.config.eval_batch_size, job.precision
+        )
+        scores = {f"eval_{name}": value for name, value in job.score(logits).items()}
+        self.evaluation_seconds += time.perf_counter() - started
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, scores
+        )
+        return scores
+
+
+class EpochLoader(DataLoader[Batch]):
+    """Loader whose sampler yields whole batches and knows the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.sampler.set_epoch(epoch)
+
+
+def _trainer_class(base: type | None) -> type:
+    """Returns TrainingLoop, in front of the trainer class that a strategy asks for."""
+    if base is None or base is Trainer:
+        return TrainingLoop
+    return type(f"TrainingLoopOn{base.__name__}", (TrainingLoop, base), {})
+
+
+def _fused_works(where: torch.device) -> bool:
+    return where.type in ("cpu", "cuda")
+
+
+def _arguments(job: TrainingJob, total: int) -> TrainingArguments:
+    config = job.config
+    return TrainingArguments(
+        output_dir=str(job.folder),
+        max_steps=total,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        max_grad_norm=config.max_grad_norm,
+        lr_scheduler_type=_SCHEDULES[config.schedule],
+        warmup_steps=math.ceil(config.warmup * total),
+        bf16=job.precision.name == "bf16",
+        fp16=job.precision.name == "fp16",
+        use_cpu=device().type == "cpu",
+        seed=job.seed,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        report_to=[],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+    )
+
+
+_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
