@@ -101,7 +101,7 @@ def test_a_signal_in_the_middle_of_training_leaves_a_valid_record(
 ) -> None:
     command = [*COMMAND, "run", str(write_case(training=ENDLESS)), *options, "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    wait_for_training(Path("runs"))
+    wait_for_training(process)
     process.send_signal(number)
     stdout, _ = process.communicate(timeout=90)
     content = json.loads(stdout)
@@ -110,10 +110,10 @@ def test_a_signal_in_the_middle_of_training_leaves_a_valid_record(
     assert run.read_record().status == "stopped"
 
 
-def wait_for_training(runs_dir: Path) -> None:
+def wait_for_training(process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        for run in find_runs(runs_dir):
+    while time.monotonic() < deadline and process.poll() is None:
+        for run in find_runs(Path("runs")):
             if run.events_file.exists() and '"step"' in run.events_file.read_text():
                 return
         time.sleep(0.2)

@@ -185,6 +185,14 @@ def test_keys_of_a_newer_version_are_passed_over() -> None:
     assert event == Noted("x", time=1.0)
 
 
+def test_a_follower_outlives_a_broken_listener(tmp_path: Path) -> None:
+    def fail(event: Event) -> None:
+        raise ValueError(event)
+
+    EventLog(tmp_path / "events.jsonl")(StageStarted("data"))
+    assert EventFollower(tmp_path / "events.jsonl", fail).poll() == 1
+
+
 def test_a_follower_sees_each_event_once_and_waits_for_whole_lines(tmp_path: Path) -> None:
     path, seen = tmp_path / "events.jsonl", []
     follower = EventFollower(path, seen.append)

@@ -138,6 +138,39 @@ def test_exit_codes_of_runs_that_fail(
     assert run.read_record().status == content["status"] != "succeeded"
 
 
+@pytest.mark.parametrize(
+    ("error", "exit_code", "status"),
+    [
+        (KeyboardInterrupt(), 5, "stopped"),
+        (OSError(28, "No space left on device", "/tmp/x"), 4, "failed"),
+    ],
+)
+def test_whatever_happens_the_record_says_so(
+    invoke: Any,
+    case: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    exit_code: int,
+    status: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("tunebook.cli.run.execute_notebook", fail)
+    result = invoke("run", case("succeeds"), "--json")
+    assert result.exit_code == exit_code
+    assert "Traceback" not in result.stderr
+    (run,) = find_runs(Path("runs"))
+    assert run.read_record().status == status
+    assert "Traceback" in invoke("run", case("succeeds"), "--debug").stderr
+
+
+@pytest.mark.slow
+def test_a_timeout_that_is_over_at_once(tunebook: Call, case: Any) -> None:
+    content = answer(tunebook("run", case(), "--timeout", "1e-6", "--json"), 5)
+    assert content["status"] == "timed_out"
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_the_run_and_its_kernel(case: Any) -> None:
     process = subprocess.Popen(

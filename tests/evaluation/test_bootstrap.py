@@ -60,8 +60,10 @@ def test_the_interval_is_made_of_percentiles():
 
 
 def test_the_interval_always_holds_the_value():
-    biased = interval(0.9, np.linspace(0.5, 0.8, 100), 0.95)
-    assert biased.low < biased.value == biased.high
+    samples = np.linspace(0.5, 0.8, 100)
+    above, below = interval(0.9, samples, 0.95), interval(0.4, samples, 0.95)
+    assert above.low < above.value == above.high
+    assert below.low == below.value < below.high
 
 
 def test_undefined_samples_are_left_out():

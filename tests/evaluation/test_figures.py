@@ -70,7 +70,7 @@ def test_class_names_keep_clear_of_one_another():
 def test_no_title_is_cut_off(names):
     for figure in pictures_for(NAMES[names]):
         figure.draw_without_rendering()
-        (title,) = (t for t in figure.axes[0].get_children() if t is figure.axes[0]._left_title)
+        title = figure.axes[0]._left_title
         assert title.get_text()
         assert title.get_window_extent().x1 <= figure.bbox.x1
 

@@ -262,6 +262,13 @@ class CaseConfig(Section):
         """Returns the case as JSON types; validating it again gives an equal case."""
         return self.model_dump(mode="json")
 
+    def __eq__(self, other: object) -> bool:
+        # each host closes the class anew; what counts is what is saved
+        return isinstance(other, CaseConfig) and self.to_json_dict() == other.to_json_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
     def updated(self, **changes: Any) -> CaseConfig:
         """Returns a validated copy; a change is a whole section or a plain value."""
         return type(self).model_validate({**self.to_json_dict(), **changes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
@@ -133,7 +134,7 @@ class TerminalProgress:
 
     def _fitted(self) -> str:
         try:
-            width = os.get_terminal_size(self._stream.fileno()).columns
+            width = os.get_terminal_size(self._stream.fileno()).columns or 80
         except (OSError, ValueError):
             width = 80
         line = self._state.line(bar_width=20 if width >= 100 else 0)
@@ -219,7 +220,9 @@ class EventFollower:
         self._offset += len(whole)
         events = [event for line in whole.splitlines() if (event := parse_event(line))]
         for event in events:
-            self._listener(event)
+            # a broken progress bar must not end a training
+            with contextlib.suppress(Exception):
+                self._listener(event)
         return len(events)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,15 @@ def run_command(
     host = settings.host()
     plan = make_plan(host, case, parse_parameters(parameters), with_notebook=not no_notebook)
     run, record = _begin(settings.runs_dir.resolve(), plan.case)
-    if plan.notebook is None:
-        outcome = _run_library(run, plan, host, timeout)
-    else:
-        outcome = _run_notebook(run, plan, settings, timeout, start_timeout)
+    try:
+        if plan.notebook is None:
+            outcome = _run_library(run, plan, host, timeout)
+        else:
+            outcome = _run_notebook(run, plan, settings, timeout, start_timeout)
+    except (Exception, KeyboardInterrupt) as error:
+        if settings.debug:
+            traceback.print_exception(error)
+        outcome = _outcome_of(error)
     conclude(run, outcome, record)
     return _answer(settings, run)
 
@@ -152,33 +158,40 @@ def _run_notebook(
 
 def _run_library(run: RunDirectory, plan: Plan, host: PluginHost, timeout: float) -> Outcome:
     from tunebook.progress import progress_listener
-    from tunebook.runner import run_case
 
     listener = progress_listener()
     os.environ["TUNEBOOK_RUN_DIR"] = str(run.path)
-    with _interrupted_after(timeout) as rung:
-        try:
+    rung: list[int] = []
+    try:
+        with _interrupted_after(timeout, rung):
+            from tunebook.runner import run_case
+
             run_case(plan.case, host, listeners=[listener])
-        except (TunebookError, KeyboardInterrupt) as error:
-            if rung:
-                return Outcome("timed_out")
-            return Outcome("raised", type(error).__name__, str(error))
+    except (TunebookError, KeyboardInterrupt):
+        if signal.SIGALRM in rung:
+            return Outcome("timed_out")
+        raise
     return Outcome("finished")
 
 
+def _outcome_of(error: BaseException) -> Outcome:
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome("stopped", detail="interrupted")
+    return Outcome("raised", type(error).__name__, str(error))
+
+
 @contextlib.contextmanager
-def _interrupted_after(seconds: float) -> Iterator[list[int]]:
-    """Interrupts the main thread when the time is up, and on SIGTERM; says whether it rang."""
-    rung: list[int] = []
+def _interrupted_after(seconds: float, rung: list[int]) -> Iterator[None]:
+    """Interrupts the main thread when the time is up or SIGTERM comes; `rung` says which."""
 
     def ring(number: int, _frame: FrameType | None) -> None:
-        rung.extend([number] if number == signal.SIGALRM else [])
+        rung.append(number)
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, ring) for number in (signal.SIGALRM, signal.SIGTERM)}
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield rung
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

@@ -34,8 +34,8 @@ VERDICTS: Mapping[str, Verdict] = {
         "failed",
         TrainingError,
         "every cell to run",
-        lambda o: f"cell [{o.cell}] raised {o.error}: {' '.join(o.detail.split())}",
-        "read the traceback in the executed notebook",
+        lambda o: f"{_place(o)}{o.error}: {' '.join(o.detail.split())}",
+        "read the traceback in the executed notebook, or run it again with --debug",
     ),
     "kernel_died": Verdict(
         "failed",
@@ -121,6 +121,10 @@ def error_of(record: RunRecord) -> TunebookError | None:
     except (KeyError, TypeError, ValueError):
         found = shorten(record.error)
         return error_class(Problem("run.failed", record.run_id, "a run that succeeds", found, ""))
+
+
+def _place(outcome: Outcome) -> str:
+    return "" if outcome.cell is None else f"cell [{outcome.cell}] raised "
 
 
 def _error(run: RunDirectory, outcome: Outcome, verdict: Verdict) -> TunebookError:
