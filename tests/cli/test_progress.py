@@ -24,6 +24,7 @@ from tunebook.progress import (
     EventFollower,
     LineProgress,
     NotebookProgress,
+    RunFollower,
     TerminalProgress,
     duration,
     parse_event,
@@ -207,3 +208,17 @@ def test_a_follower_sees_each_event_once_and_waits_for_whole_lines(tmp_path: Pat
         file.write('"text": "x", "time": 1.0}\nnot json\n')
     assert follower.poll() == 1
     assert [type(event) for event in seen] == [StageStarted, Noted]
+
+
+def test_the_points_of_a_learning_curve_are_followed_too(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    follower = RunFollower(tmp_path, seen.append)
+    EventLog(tmp_path / "events.jsonl")(StageStarted("data"))
+    follower.poll()
+    point = tmp_path / "curve" / "case" / "n8"
+    point.mkdir(parents=True)
+    EventLog(point / "events.jsonl")(StageStarted("model"))
+    follower.poll()
+    follower.poll()
+    stages = [(e.stage, e.detail) for e in seen if isinstance(e, StageStarted)]
+    assert stages == [("data", ""), ("curve", "n8"), ("model", "")]

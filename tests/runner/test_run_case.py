@@ -79,9 +79,7 @@ def test_the_result_stands_beside_its_baselines(finished: Run) -> None:
     assert {c.against for c in report.comparisons} == {"majority", "tfidf"}
 
 
-def test_the_case_on_disk_runs_again_to_the_same_result(
-    finished: Run, tmp_path: Path
-) -> None:
+def test_the_case_on_disk_runs_again_to_the_same_result(finished: Run, tmp_path: Path) -> None:
     again = run_case(
         CaseSchema(PluginHost()).validate(finished.case), runs_dir=tmp_path, listeners=[]
     )
@@ -112,9 +110,7 @@ def test_the_best_weights_are_restored(tiny_bert: Path, tmp_path: Path) -> None:
     assert run.record.training["best"] == best
 
 
-def test_early_stopping_ends_a_run_that_no_longer_improves(
-    tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_early_stopping_ends_a_run_that_no_longer_improves(tiny_bert: Path, tmp_path: Path) -> None:
     training = {
         "epochs": 50,
         "learning_rate": 3e-3,
@@ -156,16 +152,16 @@ def test_the_rate_warms_up_and_follows_its_schedule(
 
 
 def test_class_weights_make_up_for_imbalance() -> None:
-    from tunebook.runner import _class_weights
+    from tunebook.subject import class_weights
 
     dataset = SimpleNamespace(
         targets=lambda _: __import__("numpy").array([0] * 90 + [1] * 10), classes=("a", "b")
     )
-    weights = _class_weights(dataset, "balanced")
+    weights = class_weights(dataset, "balanced")
     assert weights[1] / weights[0] == pytest.approx(9)
-    roots = _class_weights(dataset, "sqrt")
+    roots = class_weights(dataset, "sqrt")
     assert roots[1] / roots[0] == pytest.approx(3)
-    assert _class_weights(dataset, "none") is None
+    assert class_weights(dataset, "none") is None
 
 
 def test_windows_score_each_document_once(tiny_bert: Path, tmp_path: Path) -> None:
@@ -256,7 +252,12 @@ def interrupting(error: BaseException, at: int = 3) -> Any:
     ("error", "expected", "status", "code"),
     [
         (KeyboardInterrupt(), StoppedError, "stopped", "run.stopped"),
-        (OSError(errno.ENOSPC, "No space left"), MachineError, "failed", "environment.not_writable"),
+        (
+            OSError(errno.ENOSPC, "No space left"),
+            MachineError,
+            "failed",
+            "environment.not_writable",
+        ),
         (MemoryError(), MachineError, "failed", "environment.memory"),
         (ZeroDivisionError("x"), TrainingError, "failed", "run.unexpected"),
     ],
@@ -287,10 +288,9 @@ def test_whatever_ends_a_run_the_record_says_so(
 def test_a_diverging_training_is_told(tiny_bert: Path, tmp_path: Path) -> None:
     training = {"epochs": 3, "learning_rate": 10.0, "max_grad_norm": 1e30, "precision": "fp32"}
     seen: list[Event] = []
-    try:
+    with pytest.raises(TrainingError) as caught:
         run_case(case(tiny_bert, training=training), runs_dir=tmp_path, listeners=[seen.append])
-    except TrainingError as error:
-        assert error.problems[0].code == "training.diverged"
+    assert caught.value.problems[0].code == "training.diverged"
     losses = [event.loss for event in seen if isinstance(event, StepTaken)]
     assert all(loss == loss for loss in losses)
 

@@ -200,9 +200,7 @@ def test_lora_bias_and_targets_are_obeyed(tiny_bert: Path) -> None:
     ("targets", "fix"),
     [(["qery"], "did you mean `query`?"), (["rubbish"], "use one of")],
 )
-def test_a_target_that_is_not_there_is_told(
-    tiny_bert: Path, targets: list[str], fix: str
-) -> None:
+def test_a_target_that_is_not_there_is_told(tiny_bert: Path, targets: list[str], fix: str) -> None:
     with pytest.raises(ConfigError) as caught:
         prepare(tiny_bert, {"kind": "lora", "targets": targets})
     assert caught.value.problems[0].fix.startswith(fix)

@@ -5,44 +5,40 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import pluggy
 
 from tunebook.config import PluginConfig
+from tunebook.discovery import (
+    flag,
+    from_environment,
+    installed_plugins,
+    load_file,
+    missing_modules,
+    origin_of,
+)
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
+from tunebook.plugin_lint import check_descriptor, kind_of, lint
 from tunebook.specs import (
     KINDS,
     OBSERVERS,
     PROJECT,
     BuiltDescriptor,
     Descriptor,
+    Origin,
     TunebookSpecs,
 )
-
-ENTRY_POINT_GROUP = "tunebook"
 
 
 class PluginWarning(UserWarning):
     """A plugin was left out because it is broken."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a plugin comes from."""
-
-    plugin: str
-    distribution: str
-    version: str
 
 
 @dataclass(frozen=True)
@@ -95,15 +91,14 @@ class PluginHost:
         self._origins: dict[int, Origin] = {}
         self._descriptors: dict[str, dict[str, tuple[Descriptor, Origin]]] = {k: {} for k in KINDS}
         self.broken: list[Broken] = []
-        self._strict = _flag("TUNEBOOK_STRICT_PLUGINS") if strict is None else strict
-        if _flag("TUNEBOOK_TRACE_HOOKS"):
+        self._strict = flag("TUNEBOOK_STRICT_PLUGINS") if strict is None else strict
+        if flag("TUNEBOOK_TRACE_HOOKS"):
             self._manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
         self._trace = self._manager.trace.get("call")
         if discover:
-            chosen = _from_environment("TUNEBOOK_PLUGINS", ",") if only is None else list(only)
-            for entry in _select(sorted(entry_points(group=ENTRY_POINT_GROUP)), chosen):
-                self._load(_origin(entry), entry.load)
-        for file in [*_from_environment("TUNEBOOK_PLUGIN_FILES", os.pathsep), *files]:
+            for entry in installed_plugins(only):
+                self._load(origin_of(entry), entry.load)
+        for file in [*from_environment("TUNEBOOK_PLUGIN_FILES", os.pathsep), *files]:
             path = Path(file)
             self._load(Origin(path.stem, str(path), ""), functools.partial(load_file, path))
 
@@ -113,7 +108,8 @@ class PluginHost:
         Raises:
             ConfigError: It is not a working plugin.
         """
-        origin = Origin(name or getattr(plugin, "__name__", type(plugin).__name__), "session", "")
+        own = str(getattr(plugin, "__name__", type(plugin).__name__))
+        origin = Origin(name or own, "session", "")
         self._admit(plugin, origin)
 
     def add(self, *descriptors: Descriptor) -> None:
@@ -123,7 +119,7 @@ class PluginHost:
             ConfigError: A name is taken, or a descriptor is malformed.
         """
         origin = Origin("session", "session", "")
-        self._keep_all([(_kind_of(each, origin), each) for each in descriptors], origin)
+        self._keep_all([(kind_of(each, origin), each) for each in descriptors], origin)
 
     def names(self, kind: str) -> list[str]:
         """Returns the sorted names of all plugins of `kind`."""
@@ -310,183 +306,6 @@ class PluginHost:
             not missing,
             why_not,
         )
-
-
-def lint(plugin: object, origin: Origin) -> Iterator[Problem]:
-    """Yields what pluggy would pass over in silence.
-
-    A parameter with a default, or a keyword-only one, never receives its argument; a function
-    named like a hook but not marked is never called.
-    """
-    where = f"plugin `{origin.plugin}` ({origin.distribution})"
-    found_any = False
-    for name, function in inspect.getmembers(plugin, inspect.isroutine):
-        marked = getattr(function, f"{PROJECT}_impl", None) is not None
-        found_any |= marked
-        if name.startswith(f"{PROJECT}_") and not marked:
-            yield Problem(
-                "plugin.unmarked_hook",
-                where,
-                "@hookimpl above a hook",
-                f"a bare `{name}`",
-                f"put @hookimpl above `{name}`",
-            )
-        if marked:
-            for parameter in inspect.signature(function).parameters.values():
-                if parameter.default is not parameter.empty or parameter.kind in (
-                    parameter.KEYWORD_ONLY,
-                    parameter.VAR_KEYWORD,
-                    parameter.VAR_POSITIONAL,
-                ):
-                    yield Problem(
-                        "plugin.hook_parameter",
-                        where,
-                        "plain positional parameters",
-                        f"`{parameter}` in `{name}`",
-                        "remove the default or the star: pluggy would not pass this argument",
-                    )
-    if not found_any:
-        yield Problem(
-            "plugin.empty",
-            where,
-            "at least one @hookimpl",
-            "none",
-            "implement a hook such as tunebook_strategies",
-        )
-
-
-def check_descriptor(descriptor: object, kind: str, origin: Origin) -> Problem | None:
-    """Returns what is wrong with a descriptor, if anything."""
-    where = f"plugin `{origin.plugin}` ({origin.distribution})"
-    expected = KINDS[kind][1]
-    if not isinstance(descriptor, expected):
-        return Problem(
-            "plugin.descriptor",
-            where,
-            f"a {expected.__name__} from {KINDS[kind][0]}",
-            repr(descriptor),
-            f"return tunebook.specs.{expected.__name__}(...)",
-        )
-    if isinstance(descriptor, BuiltDescriptor):
-        config = descriptor.config
-        if not (isinstance(config, type) and issubclass(config, PluginConfig)):
-            return Problem(
-                "plugin.config",
-                where,
-                "a config derived from PluginConfig",
-                repr(config),
-                "derive it from tunebook.PluginConfig",
-            )
-        annotation = config.model_fields["kind"].annotation
-        kinds = get_args(annotation) if get_origin(annotation) is Literal else ()
-        if kinds != (descriptor.name,):
-            return Problem(
-                "plugin.config_kind",
-                where,
-                f'kind: Literal["{descriptor.name}"]',
-                f"kind: {annotation}",
-                f'write kind: Literal["{descriptor.name}"] = "{descriptor.name}"',
-            )
-    return None
-
-
-def missing_modules(descriptor: Descriptor) -> list[str]:
-    """Returns the modules that a plugin needs and that aren't installed; imports none of them."""
-    requires = descriptor.requires if isinstance(descriptor, BuiltDescriptor) else ()
-    return [name for name in requires if not _installed(name)]
-
-
-def _installed(module: str) -> bool:
-    # a module that is loaded may have lost its spec, as `adapters` does
-    return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-def load_file(path: Path) -> ModuleType:
-    """Imports a single-file plugin. Its factories are written ``f"{__name__}:Class"``.
-
-    Raises:
-        ConfigError: There is no such file.
-    """
-    if not path.is_file():
-        neighbours = [str(file) for file in path.parent.glob("*.py")]
-        raise ConfigError(
-            Problem(
-                "plugin.file_missing",
-                str(path),
-                "a Python file",
-                "nothing there",
-                did_you_mean(str(path), neighbours),
-            )
-        )
-    name = f"tunebook_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _select(entries: Sequence[EntryPoint], chosen: Sequence[str]) -> list[EntryPoint]:
-    if not chosen:
-        return list(entries)
-    known = sorted({name for entry in entries for name in _aliases(entry)})
-    problems = [
-        Problem(
-            "plugin.unknown",
-            "TUNEBOOK_PLUGINS",
-            "names of installed plugins",
-            f"`{name}`",
-            did_you_mean(name, known),
-        )
-        for name in (item.removeprefix("-") for item in chosen)
-        if name not in known
-    ]
-    if problems:
-        raise ConfigError(*problems)
-    wanted = {item for item in chosen if not item.startswith("-")}
-    unwanted = {item[1:] for item in chosen if item.startswith("-")}
-    return [
-        entry
-        for entry in entries
-        if (not wanted or wanted & _aliases(entry)) and not unwanted & _aliases(entry)
-    ]
-
-
-def _aliases(entry: EntryPoint) -> set[str]:
-    origin = _origin(entry)
-    return {entry.name, origin.distribution, f"{origin.distribution}:{entry.name}"}
-
-
-def _origin(entry: EntryPoint) -> Origin:
-    if entry.dist is None:
-        return Origin(entry.name, "unknown", "")
-    return Origin(entry.name, str(entry.dist.name), str(entry.dist.version))
-
-
-def _kind_of(descriptor: object, origin: Origin) -> str:
-    for kind, (_, descriptor_class) in KINDS.items():
-        if isinstance(descriptor, descriptor_class):
-            return kind
-    raise ConfigError(
-        Problem(
-            "plugin.descriptor",
-            f"plugin `{origin.plugin}`",
-            "a descriptor of tunebook.specs",
-            repr(descriptor),
-            "pass a StrategyPlugin, MetricPlugin, …",
-        )
-    )
-
-
-def _flag(variable: str) -> bool:
-    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no")
-
-
-def _from_environment(variable: str, separator: str) -> list[str]:
-    parts = os.environ.get(variable, "").split(separator)
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _missing(where: str, found: str, install: str) -> Problem:

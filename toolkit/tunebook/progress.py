@@ -226,6 +226,24 @@ class EventFollower:
         return len(events)
 
 
+class RunFollower:
+    """Follows a run that another process writes, and the points of its learning curve."""
+
+    def __init__(self, folder: Path, listener: Listener) -> None:
+        self._folder = folder
+        self._listener = listener
+        self._followers = {folder: EventFollower(folder / "events.jsonl", listener)}
+
+    def poll(self) -> None:
+        """Hands over what has been written since the last call."""
+        for file in sorted(self._folder.glob("curve/*/*/events.jsonl")):
+            if file.parent not in self._followers:
+                self._listener(StageStarted("curve", file.parent.name))
+                self._followers[file.parent] = EventFollower(file, self._listener)
+        for follower in self._followers.values():
+            follower.poll()
+
+
 def parse_event(line: str | bytes) -> Event | None:
     """Returns the event of one line of `events.jsonl`; None when it is damaged or of no known type.
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from tunebook.config import CaseConfig, EvaluationConfig
 from tunebook.contracts import Predictions, Prepared
 from tunebook.data.dataset import Dataset
 from tunebook.data.loading import load_dataset
-from tunebook.data.tokens import encode_texts
 from tunebook.environment import hardware, package_versions, peak_memory_mb
 from tunebook.errors import (
-    ConfigError,
-    MachineError,
-    Problem,
-    StoppedError,
-    TrainingError,
     TunebookError,
 )
 from tunebook.evaluation.baselines import fit_baselines
@@ -36,25 +27,17 @@ from tunebook.evaluation.html import write_report
 from tunebook.evaluation.predictions import predictions_frame, write_predictions
 from tunebook.evaluation.report import evaluate
 from tunebook.events import EventLog, Listener, Noted, RunEnded, StageStarted
-from tunebook.export import save_classifier
 from tunebook.host import PluginHost, plugin_versions
-from tunebook.models.load import load_backbone, load_tokenizer
-from tunebook.models.resolve import ResolvedModel, resolve_model
+from tunebook.outcomes import recorded
 from tunebook.progress import progress_listener
-from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord, write_problem
+from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord
 from tunebook.runs import Run
-from tunebook.schema import plugin_configs
-from tunebook.tasks.text_classification import TextClassifier, count_parameters
-from tunebook.training.context import Context
-from tunebook.training.features import cached_features, fingerprint
-from tunebook.training.inputs import FeatureInputs, Inputs, TokenInputs, subset
+from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.subject import Subject, class_weights, draw_documents, seed_everything
+from tunebook.tasks.text_classification import count_parameters
 from tunebook.training.loop import TrainingJob, TrainingResult, train
-from tunebook.training.precision import Precision, choose_precision, device
-from tunebook.training.predict import encode_features, predict_logits, probabilities
-from tunebook.training.probe import init_head_from_probe
-
-RESERVE_BYTES = 256 * 1024
-"""Held back on disk, so that a full disk leaves room for a record that says so."""
+from tunebook.training.precision import choose_precision
+from tunebook.training.predict import predict_logits, probabilities
 
 EXAMPLES = 12
 """Mistakes that the report shows."""
@@ -83,7 +66,7 @@ def run_case(
     directory = _directory(case, runs_dir)
     shown = [progress_listener()] if listeners is None else listeners
     execution = Execution(case, host, directory, EventLog(directory.events_file, shown))
-    with _recording(execution):
+    with recorded(execution.directory.path, execution.fail):
         execution.go()
     return Run(directory)
 
@@ -110,7 +93,7 @@ def trace_learning_curve(
             below = RunDirectory.create(directory.path / "curve", case.name, f"n{size or 'all'}")
             shown = [progress_listener()] if listeners is None else listeners
             execution = Execution(changed, host, below, EventLog(below.events_file, shown))
-            with _recording(execution):
+            with recorded(execution.directory.path, execution.fail):
                 execution.go(pictures=False)
             shutil.rmtree(below.model, ignore_errors=True)
             point = Run(below)
@@ -189,7 +172,7 @@ class Execution:
     def train(self, subject: Subject, prepared: Prepared) -> TrainingResult:
         """Trains the prepared model."""
         inputs = {name: subject.inputs(name, prepared) for name in ("train", "validation")}
-        validation = _draw(inputs["validation"], self.case)
+        validation = draw_documents(inputs["validation"], self.case)
         targets = validation.targets
         result = train(
             TrainingJob(
@@ -202,7 +185,7 @@ class Execution:
                 precision=subject.precision,
                 seed=self.case.seed,
                 folder=self.directory.checkpoints,
-                class_weights=_class_weights(subject.dataset, self.case.training.class_weights),
+                class_weights=class_weights(subject.dataset, self.case.training.class_weights),
                 log=self.log,
             )
         )
@@ -286,175 +269,14 @@ class Execution:
             error=error.to_dict() if error else None,
         )
 
+    def fail(self, status: str, error: TunebookError) -> None:
+        """Writes how the run ended before its end."""
+        self.finish(status, error)
+        self.log(RunEnded(status, error.problems[0].code))
+        self.notify("tunebook_run_failed", run=self.record, record=self.record, error=error)
+
     def _seconds(self) -> dict[str, float]:
         return self.seconds | {"total": round(time.time() - self.record.started, 3)}
-
-
-@dataclass
-class Subject:
-    """A data set with the model that is adapted to it."""
-
-    case: CaseConfig
-    host: PluginHost
-    dataset: Dataset
-    precision: Precision
-    base: ResolvedModel
-    tokenizer: Any
-    model: TextClassifier
-    tokens: dict[str, TokenInputs] = field(default_factory=dict)
-
-    @classmethod
-    def build(
-        cls, case: CaseConfig, host: PluginHost, dataset: Dataset, precision: Precision
-    ) -> Subject:
-        """Loads tokenizer and backbone and puts a new head on top."""
-        base = resolve_model(host.create("model", case.model).files(), host.names("model"))
-        _check_length(case, base)
-        tokenizer = load_tokenizer(base.folder)
-        model = TextClassifier(load_backbone(base.folder), len(dataset.classes), case.head)
-        return cls(case, host, dataset, precision, base, tokenizer, model.to(device()))
-
-    def about(self) -> dict[str, Any]:
-        """Returns what the record says of the model."""
-        return {
-            "source": self.base.source,
-            "description": self.base.description,
-            "architecture": self.base.architecture,
-            "sha256": self.base.sha256,
-        }
-
-    def prepare(self) -> Prepared:
-        """Gives the head its start values and lets the strategy change the model."""
-        if self.case.head.init == "probe":
-            inputs = self.tokens_of("train")
-            balanced = self.case.training.class_weights != "none"
-            init_head_from_probe(
-                self.model,
-                self.features("train", self.model),
-                inputs,
-                c=self.case.head.probe_c,
-                balanced=balanced,
-            )
-        strategy = self.host.create("strategy", self.case.strategy)
-        return strategy.prepare(self.model, Context.of(self.model, self.case.training))
-
-    def tokens_of(self, split: str) -> TokenInputs:
-        """Returns the tokenised split."""
-        if split not in self.tokens:
-            encoded = encode_texts(self.tokenizer, self.dataset.texts(split), self.case.text)
-            self.tokens[split] = TokenInputs(
-                encoded.input_ids,
-                encoded.document,
-                self.dataset.targets(split),
-                self.tokenizer.pad_token_id,
-            )
-        return self.tokens[split]
-
-    def inputs(self, split: str, prepared: Prepared) -> Inputs:
-        """Returns what the prepared model is fed with: tokens, or cached features of them."""
-        tokens = self.tokens_of(split)
-        if not prepared.cache_features:
-            return tokens
-        features = self.features(split, prepared.model)
-        return FeatureInputs(features, tokens.document, tokens.targets)
-
-    def features(self, split: str, model: Any) -> np.ndarray:
-        """Returns pooled outputs of the pretrained backbone, from the cache where they are."""
-        tokens = self.tokens_of(split)
-        key = fingerprint(
-            {
-                "weights": self.base.sha256,
-                "tokens": _hash_tokens(tokens),
-                "pooling": model.pool.__name__,
-                "precision": self.precision.name,
-                "torch": torch.__version__,
-            }
-        )
-        size = self.case.training.eval_batch_size
-        features, _ = cached_features(
-            key, lambda: encode_features(model, tokens, size, self.precision)
-        )
-        return features
-
-    def save(self, folder: Path, prepared: Prepared) -> None:
-        """Writes the trained model."""
-        save_classifier(
-            folder,
-            prepared,
-            self.tokenizer,
-            self.case,
-            self.dataset.classes,
-            self.base,
-            self.precision,
-        )
-
-
-def seed_everything(seed: int) -> None:
-    """Seeds Python, numpy and torch."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-@contextmanager
-def _recording(execution: Execution) -> Iterator[None]:
-    """Makes sure that the record tells how the run ended, whatever ended it."""
-    reserve = execution.directory.path / ".reserve"
-    try:
-        reserve.write_bytes(b"\0" * RESERVE_BYTES)
-        yield
-    except BaseException as error:
-        reserve.unlink(missing_ok=True)
-        told = as_tunebook_error(error, execution.directory.path)
-        status = "stopped" if isinstance(told, StoppedError) else "failed"
-        _say_so(execution, status, told)
-        if told is error:
-            raise
-        raise told from error
-    finally:
-        reserve.unlink(missing_ok=True)
-
-
-def _say_so(execution: Execution, status: str, error: TunebookError) -> None:
-    try:
-        execution.finish(status, error)
-        execution.log(RunEnded(status, error.problems[0].code))
-    except (OSError, TunebookError):
-        return  # the folder is gone or the disk is full to the last byte; the error itself is told
-    execution.notify(
-        "tunebook_run_failed", run=execution.record, record=execution.record, error=error
-    )
-
-
-def as_tunebook_error(error: BaseException, where: Path) -> TunebookError:
-    """Returns `error` in our one shape."""
-    if isinstance(error, TunebookError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return StoppedError(
-            Problem("run.stopped", str(where), "a run to its end", "an interrupt", "run it again")
-        )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES):
-        return MachineError(write_problem(Path(error.filename or where), error))
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return MachineError(
-            Problem(
-                "environment.memory",
-                str(where),
-                "enough memory",
-                str(error) or "none left",
-                "lower training.batch_size and raise training.gradient_accumulation",
-            )
-        )
-    return TrainingError(
-        Problem(
-            "run.unexpected",
-            str(where),
-            "no such error",
-            f"{type(error).__name__}: {error}",
-            "run with --debug and report what it prints",
-        )
-    )
 
 
 def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
@@ -475,8 +297,6 @@ def _plugins(case: CaseConfig, host: PluginHost) -> dict[str, str]:
 
 
 def _read_case(run: Run, host: PluginHost) -> CaseConfig:
-    from tunebook.schema import CaseSchema
-
     return CaseSchema(host).validate(run.directory.read_case())
 
 
@@ -484,43 +304,6 @@ def _about_data(dataset: Dataset) -> dict[str, Any]:
     """Returns what the record says of the data; class counts are by class, then by split."""
     provenance = dict(dataset.provenance)
     return provenance | dataset.summary() | {"class_counts": provenance.get("classes", {})}
-
-
-def _check_length(case: CaseConfig, base: ResolvedModel) -> None:
-    longest = base.max_positions
-    if longest is not None and case.text.max_tokens > longest:
-        raise ConfigError(
-            Problem(
-                "config.max_tokens",
-                "text.max_tokens",
-                f"at most {longest}, which is all that {base.source} can see at once",
-                str(case.text.max_tokens),
-                "lower it, and set text.long_texts=windows to read longer texts whole",
-            )
-        )
-
-
-def _class_weights(dataset: Dataset, kind: str) -> np.ndarray | None:
-    power: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-        "balanced": lambda counts: 1 / counts,
-        "sqrt": lambda counts: 1 / np.sqrt(counts),
-    }
-    if kind == "none":
-        return None
-    targets = dataset.targets("train")
-    counts = np.bincount(targets, minlength=len(dataset.classes)).clip(min=1)
-    weights = power[kind](counts.astype(np.float64))
-    # the mean weight of an example is one, so that the learning rate keeps its meaning
-    return weights / weights[targets].mean()
-
-
-def _draw(inputs: Inputs, case: CaseConfig) -> Inputs:
-    """Returns the documents of the validation split that are scored during training."""
-    rows = case.training.evaluation_rows
-    if rows is None or rows >= inputs.documents:
-        return inputs
-    rng = np.random.default_rng(case.seed)
-    return subset(inputs, np.sort(rng.choice(inputs.documents, rows, replace=False)))
 
 
 def _baselines(dataset: Dataset, config: EvaluationConfig, class_weights: str) -> list[Any]:
@@ -548,12 +331,3 @@ def _curve_point(size: int | None, run: Run) -> CurvePoint:
         baselines=report.baselines,
         comparisons=report.comparisons,
     )
-
-
-def _hash_tokens(tokens: TokenInputs) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for ids in tokens.input_ids:
-        digest.update(np.asarray(ids, dtype=np.int32).tobytes() + b"|")
-    return digest.hexdigest()

@@ -36,6 +36,15 @@ class Tags:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from."""
+
+    plugin: str
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
 class Descriptor:
     """What every plugin says of itself without importing anything heavy.
 

@@ -93,7 +93,7 @@ def run_command(
             traceback.print_exception(error)
         outcome = _outcome_of(error)
     conclude(run, outcome, record)
-    return _answer(settings, run)
+    return _answer(settings, run, time.time() - record.started)
 
 
 def _begin(runs_dir: Path, case: CaseConfig) -> tuple[RunDirectory, RunRecord]:
@@ -142,7 +142,7 @@ def make_plan(
 def _run_notebook(
     run: RunDirectory, plan: Plan, settings: Settings, timeout: float, start_timeout: float
 ) -> Outcome:
-    from tunebook.progress import EventFollower, progress_listener
+    from tunebook.progress import RunFollower, progress_listener
 
     assert plan.notebook is not None
     return execute_notebook(
@@ -152,7 +152,7 @@ def _run_notebook(
         plugin_files=settings.plugin_files,
         timeout=timeout,
         start_timeout=start_timeout,
-        on_poll=EventFollower(run.events_file, progress_listener()).poll,
+        on_poll=RunFollower(run.path, progress_listener()).poll,
     )
 
 
@@ -198,25 +198,22 @@ def _interrupted_after(seconds: float, rung: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _answer(settings: Settings, run: RunDirectory) -> Answer:
+def _answer(settings: Settings, run: RunDirectory, seconds: float) -> Answer:
+    from tunebook.progress import duration
+
     record = run.read_record()
-    lines = [_sentence(record), headline(record)]
+    ended = f"run {run.run_id} {record.status.replace('_', ' ')} after {duration(seconds)}"
+    lines = [ended, headline(record)]
     files = files_of(run)
-    text = "\n".join([*filter(None, lines), table(files.items())] if files else lines)
+    text = "\n".join(filter(None, [*lines, table(files.items())]))
     commands = next_commands(settings, run)
     data = {
         "run_id": run.run_id,
         "path": str(run.path),
         "status": record.status,
+        "seconds": round(seconds, 1),
         "headline": headline_data(record),
         "files": files,
         "next": commands,
     }
     return Answer(text, data, error_of(record), hints=[f"next: {line}" for line in commands])
-
-
-def _sentence(record: RunRecord) -> str:
-    from tunebook.progress import duration
-
-    seconds = (record.finished or time.time()) - record.started
-    return f"run {record.run_id} {record.status.replace('_', ' ')} after {duration(seconds)}"

@@ -1,0 +1,5 @@
+"""`python -m tunebook.cli` is `tunebook`."""
+
+from tunebook.cli import main
+
+main()
