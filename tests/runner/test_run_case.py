@@ -285,14 +285,23 @@ def test_whatever_ends_a_run_the_record_says_so(
     assert not list(tmp_path.rglob(".reserve"))
 
 
-def test_a_diverging_training_is_told(tiny_bert: Path, tmp_path: Path) -> None:
-    training = {"epochs": 3, "learning_rate": 10.0, "max_grad_norm": 1e30, "precision": "fp32"}
-    seen: list[Event] = []
+def test_a_diverging_training_is_told(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunebook_plugins.strategies.full.impl import Full
+
+    whole = Full.prepare
+
+    def poisoned(self: Any, model: Any, context: Any) -> Any:
+        model.head.linear.bias.data.fill_(float("nan"))
+        return whole(self, model, context)
+
+    monkeypatch.setattr(Full, "prepare", poisoned)
     with pytest.raises(TrainingError) as caught:
-        run_case(case(tiny_bert, training=training), runs_dir=tmp_path, listeners=[seen.append])
+        run_case(case(tiny_bert), runs_dir=tmp_path, listeners=[])
     assert caught.value.problems[0].code == "training.diverged"
-    losses = [event.loss for event in seen if isinstance(event, StepTaken)]
-    assert all(loss == loss for loss in losses)
+    assert caught.value.exit_code == 4
+    assert last_record(tmp_path).status == "failed"
 
 
 def test_a_runs_folder_that_is_a_file_is_told(tiny_bert: Path, tmp_path: Path) -> None:

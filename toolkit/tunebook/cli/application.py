@@ -161,7 +161,7 @@ class Application(click.Group):
             raise ConfigError(Problem(*problem))
         return super().resolve_command(ctx, args)
 
-    def main(
+    def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
         """Runs a command; what it answers is the only thing written to standard output."""
@@ -171,7 +171,7 @@ class Application(click.Group):
         call = {**extra, "args": arguments, "prog_name": prog_name or "tunebook"}
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = show_warning  # type: ignore[assignment]
+                warnings.showwarning = show_warning
                 answer = super().main(**{**call, "standalone_mode": False})
             code = _deliver(answer, as_json=as_json)
             sys.stdout.flush()

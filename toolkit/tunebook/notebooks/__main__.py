@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -18,16 +19,17 @@ from tunebook.records import write_atomically
 
 def main() -> None:
     """Reads the job, runs it, and leaves an outcome.json beside it."""
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
     folder = Path(sys.argv[1])
+    threading.Thread(target=_end_with_supervisor, args=(folder,), daemon=True).start()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     outcome = run_job(folder, job)
     write_atomically(folder / "outcome.json", json.dumps(outcome))
 
 
-def _end_with_supervisor() -> None:
+def _end_with_supervisor(folder: Path) -> None:
     """Nobody would end a hung notebook once the supervisor is gone; its kernel follows this one."""
     sys.stdin.read()
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 

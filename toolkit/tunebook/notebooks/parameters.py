@@ -35,7 +35,7 @@ def read_notebook(path: Path) -> dict[str, Any]:
     cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise ConfigError(_not_a_notebook(path, shorten(content, 60)))
-    return content
+    return dict(content)
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:
@@ -160,10 +160,14 @@ _NOT_LITERAL = object()
 def _assignments(tree: ast.Module) -> Iterator[tuple[int, str, Any]]:
     """Yields (line, name, value) of each statement; the value says when it is no literal."""
     for statement in tree.body:
-        targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-        named = isinstance(statement, ast.Assign | ast.AnnAssign) and len(targets) == 1
-        if named and isinstance(targets[0], ast.Name):
-            yield statement.lineno, targets[0].id, _literal(statement.value)
+        target: ast.expr | None = None
+        value: ast.expr | None = None
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], statement.value
+        elif isinstance(statement, ast.AnnAssign):
+            target, value = statement.target, statement.value
+        if isinstance(target, ast.Name):
+            yield statement.lineno, target.id, _literal(value)
         else:
             yield statement.lineno, "", _NOT_LITERAL
 
