@@ -90,13 +90,20 @@ def test_schema_of_something_else(invoke: Invoke, arguments: list[str], fix: str
 
 def test_describe_explains_every_plugin_and_case(invoke: Invoke) -> None:
     host = PluginHost()
-    names = {name for kind in (*SCHEMA_KINDS, "case") for name in host.names(kind)} | {"case"}
-    assert len(names) >= 18
+    kinds = (*SCHEMA_KINDS, "case")
+    names = {f"{kind}:{name}" for kind in kinds for name in host.names(kind)} | {"case"}
+    assert len(names) >= 22
     for name in names:
         content = data(invoke("describe", name, "--json"))
-        assert content["name"] == name
+        assert content["name"] == name.split(":")[-1]
         text = invoke("describe", name).stdout
         assert all(row["key"] in text for row in content["fields"])
+
+
+def test_a_name_that_two_kinds_share_must_say_which(invoke: Invoke) -> None:
+    result = invoke("describe", "hub")
+    assert result.exit_code == ExitCode.CONFIG
+    assert "write `datasource:hub` or `model:hub`" in result.stderr
 
 
 def test_describe_says_type_default_and_meaning(invoke: Invoke) -> None:

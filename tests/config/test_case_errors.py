@@ -14,7 +14,8 @@ from tunebook.cases import load_case, parse_parameters, read_case_file, resolve_
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, MachineError, Problem
 from tunebook.host import PluginHost
-from tunebook.schema import PLUGIN_FIELDS, CaseSchema, field_rows
+from tunebook.reference import field_rows
+from tunebook.schema import PLUGIN_FIELDS, CaseSchema
 
 HOST = PluginHost()
 

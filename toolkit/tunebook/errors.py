@@ -40,13 +40,30 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        rows = (
-            ("where", self.where),
-            ("expected", self.expected),
-            ("found", self.found),
-            ("what to do", self.fix),
-        )
-        return "\n".join([self.code, *(f"  {name:<10}  {text}" for name, text in rows if text)])
+        rows = [f"  {name:<10}  {' '.join(getattr(self, key).split())}" for key, name in _LABELS]
+        return "\n".join([self.code, *rows])
+
+
+_LABELS = (
+    ("where", "where"),
+    ("expected", "expected"),
+    ("found", "found"),
+    ("fix", "what to do"),
+)
+
+
+def parse_problems(text: str) -> list[Problem]:
+    """Returns the problems in the text of a TunebookError, which may come from another process."""
+    lines = text.splitlines()
+    labels = [f"  {name:<10}  " for _, name in _LABELS]
+    found = []
+    for start, line in enumerate(lines):
+        rows = lines[start + 1 : start + 1 + len(labels)]
+        # white space at the end is lost on the way through some notebooks
+        padded = [row.ljust(len(label)) for row, label in zip(rows, labels, strict=False)]
+        if len(padded) == len(labels) and all(map(str.startswith, padded, labels)):
+            found.append(Problem(line.strip(), *(row[len(labels[0]) :] for row in padded)))
+    return found
 
 
 class TunebookError(Exception):

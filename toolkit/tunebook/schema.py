@@ -1,20 +1,18 @@
-"""The case's schema, closed over the plugins of a host: validation, JSON Schema, reference text."""
+"""The case's schema, closed over the plugins of a host: validation and JSON Schema."""
 
 from __future__ import annotations
 
 import json
 import re
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
-from tunebook.specs import BuiltDescriptor, MetricPlugin, StrategyPlugin
 
 PLUGIN_FIELDS: Mapping[str, tuple[str, bool]] = {
     "data": ("datasource", False),
@@ -176,65 +174,6 @@ def expand(host: PluginHost, content: Mapping[str, Any]) -> dict[str, Any]:
     return expanded
 
 
-def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
-    """Yields (key, type, default, description) of every field, nested sections included."""
-    for name, field in model.model_fields.items():
-        nested = _models_in(field.annotation)
-        key = f"{prefix}{name}"
-        if len(nested) == 1 and get_origin(field.annotation) is not tuple:
-            yield from field_rows(nested[0], f"{key}.")
-            continue
-        default = "required" if field.is_required() else json.dumps(_plain(field.default))
-        yield key, _type_name(field), default, field.description or ""
-
-
-def reference(host: PluginHost, name: str) -> dict[str, Any]:
-    """Returns what there is to know about a plugin, or about ``case``: its summary and fields.
-
-    Raises:
-        ConfigError: There is nothing of that name.
-    """
-    if name == "case":
-        rows = [*field_rows(CaseConfig)]
-        return {"name": "case", "kind": "case", "summary": CaseConfig.__doc__, "fields": rows}
-    matches = [(kind, name) for kind in _kinds() if name in host.names(kind)]
-    if not matches:
-        everything = sorted({n for kind in _kinds() for n in host.names(kind)} | {"case"})
-        raise ConfigError(
-            Problem(
-                "plugin.unknown",
-                "describe",
-                "the name of a plugin or `case`",
-                f"`{name}`",
-                did_you_mean(name, everything),
-            )
-        )
-    kind, _ = matches[0]
-    descriptor = host.get(kind, name)
-    origin = host.origin(kind, name)
-    content: dict[str, Any] = {
-        "name": name,
-        "kind": kind,
-        "summary": descriptor.summary,
-        "distribution": f"{origin.distribution} {origin.version}".strip(),
-    }
-    if isinstance(descriptor, BuiltDescriptor):
-        content["about"] = (descriptor.config.__doc__ or "").strip()
-        content["fields"] = [row for row in field_rows(descriptor.config) if row[0] != "kind"]
-        content["install"] = descriptor.install
-    if isinstance(descriptor, StrategyPlugin):
-        content |= {"paper": descriptor.paper, "training": dict(descriptor.training)}
-    if isinstance(descriptor, MetricPlugin):
-        content["scores"] = list(descriptor.scores)
-    if getattr(descriptor, "card", None):
-        content["card"] = vars(descriptor.card)
-    return content
-
-
-def _kinds() -> list[str]:
-    return [*dict(PLUGIN_FIELDS.values()), "case"]
-
-
 def _path(location: Sequence[Any], content: Any) -> list[Any]:
     """Returns `location` without the union tags that pydantic puts into it."""
     path: list[Any] = []
@@ -262,7 +201,7 @@ def _model_at(model: type[BaseModel], path: Sequence[Any], content: Any) -> type
         field = current.model_fields.get(part)
         if field is None:
             return None
-        models = _models_in(field.annotation)
+        models = models_in(field.annotation)
         item = content[0] if isinstance(content, list) and content else content
         kind = item.get("kind") if isinstance(item, Mapping) else item
         chosen = [m for m in models if kind in _kinds_of(m)] or models
@@ -283,30 +222,11 @@ def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(field.annotation) if field else ()
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Returns the model classes inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [m for argument in get_args(annotation) for m in _models_in(argument)]
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def _type_name(field: Any) -> str:
-    limits = [str(item) for item in field.metadata if "(" in str(item)]
-    name = _annotation_name(field.annotation)
-    return f"{name} {' '.join(limits)}".strip()
-
-
-def _annotation_name(annotation: Any) -> str:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return " | ".join(_annotation_name(a) for a in get_args(annotation))
-    if annotation is type(None):
-        return "null"
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    return re.sub(r"\b(typing|tunebook\.config)\.", "", str(annotation))
+    return [m for argument in get_args(annotation) for m in models_in(argument)]
 
 
 def _unknown_key(fault: Fault) -> Problem:

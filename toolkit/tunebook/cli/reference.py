@@ -74,7 +74,7 @@ def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
 @click.pass_obj
 def describe_command(settings: Settings, name: str) -> Answer:
     """Explain a plugin, or `case`: what it is and every setting it has."""
-    from tunebook.schema import reference
+    from tunebook.reference import reference
 
     content = reference(settings.host(), name)
     content["fields"] = [

@@ -164,9 +164,10 @@ def _run_library(run: RunDirectory, plan: Plan, host: PluginHost, timeout: float
     rung: list[int] = []
     try:
         with _interrupted_after(timeout, rung):
-            from tunebook.runner import run_case
+            from tunebook.runner import run_case, trace_learning_curve
 
-            run_case(plan.case, host, listeners=[listener])
+            finished = run_case(plan.case, host, listeners=[listener])
+            trace_learning_curve(finished, host, listeners=[listener])
     except (TunebookError, KeyboardInterrupt):
         if signal.SIGALRM in rung:
             return Outcome("timed_out")

@@ -12,6 +12,7 @@ from tunebook.errors import (
     StoppedError,
     TrainingError,
     TunebookError,
+    parse_problems,
     shorten,
 )
 from tunebook.notebooks.supervision import Outcome
@@ -129,6 +130,9 @@ def _place(outcome: Outcome) -> str:
 
 def _error(run: RunDirectory, outcome: Outcome, verdict: Verdict) -> TunebookError:
     error_class = _class_named(outcome.error) if outcome.kind == "raised" else verdict.error
+    problems = parse_problems(outcome.detail) if outcome.kind == "raised" else []
+    if problems:
+        return error_class(*problems)
     code = f"run.{CODES.get(outcome.kind, outcome.kind)}"
     where = str(run.notebook)
     return error_class(Problem(code, where, verdict.expected, verdict.found(outcome), verdict.fix))

@@ -1,0 +1,112 @@
+"""What there is to know about a plugin or a case, in words and rows."""
+
+from __future__ import annotations
+
+import json
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from tunebook.config import CaseConfig
+from tunebook.errors import ConfigError, Problem, did_you_mean
+from tunebook.host import PluginHost
+from tunebook.schema import PLUGIN_FIELDS, models_in
+from tunebook.specs import BuiltDescriptor, MetricPlugin, StrategyPlugin
+
+
+def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
+    """Yields (key, type, default, description) of every field, nested sections included."""
+    for name, field in model.model_fields.items():
+        nested = models_in(field.annotation)
+        key = f"{prefix}{name}"
+        if len(nested) == 1 and get_origin(field.annotation) is not tuple:
+            yield from field_rows(nested[0], f"{key}.")
+            continue
+        default = "required" if field.is_required() else json.dumps(_plain(field.default))
+        yield key, _type_name(field), default, field.description or ""
+
+
+def reference(host: PluginHost, name: str) -> dict[str, Any]:
+    """Returns what there is to know about a plugin, or about ``case``: its summary and fields.
+
+    Args:
+        host: Plugins to look among.
+        name: Name of a plugin, ``KIND:NAME`` where two kinds share it, or ``case``.
+
+    Raises:
+        ConfigError: There is nothing of that name, or more than one thing.
+    """
+    if name == "case":
+        rows = [*field_rows(CaseConfig)]
+        return {"name": "case", "kind": "case", "summary": CaseConfig.__doc__, "fields": rows}
+    kind, name = _find(host, name)
+    descriptor = host.get(kind, name)
+    origin = host.origin(kind, name)
+    content: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "summary": descriptor.summary,
+        "distribution": f"{origin.distribution} {origin.version}".strip(),
+    }
+    if isinstance(descriptor, BuiltDescriptor):
+        content["about"] = (descriptor.config.__doc__ or "").strip()
+        content["fields"] = [row for row in field_rows(descriptor.config) if row[0] != "kind"]
+        content["install"] = descriptor.install
+    if isinstance(descriptor, StrategyPlugin):
+        content |= {"paper": descriptor.paper, "training": dict(descriptor.training)}
+    if isinstance(descriptor, MetricPlugin):
+        content["scores"] = list(descriptor.scores)
+    if getattr(descriptor, "card", None):
+        content["card"] = vars(descriptor.card)
+    return content
+
+
+def _find(host: PluginHost, name: str) -> tuple[str, str]:
+    """Returns the kind and the name that `name` means."""
+    there = [(kind, each) for kind in _kinds() for each in host.names(kind)]
+    matches = [(kind, each) for kind, each in there if name in (each, f"{kind}:{each}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        found = " and ".join(f"a {kind}" for kind, _ in matches)
+        fix = " or ".join(f"`{kind}:{each}`" for kind, each in matches)
+        raise ConfigError(
+            Problem("plugin.ambiguous", "describe", "one plugin", found, f"write {fix}")
+        )
+    choices = sorted({each for _, each in there} | {"case"})
+    raise ConfigError(
+        Problem(
+            "plugin.unknown",
+            "describe",
+            "the name of a plugin or `case`",
+            f"`{name}`",
+            did_you_mean(name, choices),
+        )
+    )
+
+
+def _kinds() -> list[str]:
+    return [*dict(PLUGIN_FIELDS.values()), "case"]
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+
+
+def _type_name(field: Any) -> str:
+    limits = [str(item) for item in field.metadata if "(" in str(item)]
+    name = _annotation_name(field.annotation)
+    return f"{name} {' '.join(limits)}".strip()
+
+
+def _annotation_name(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " | ".join(_annotation_name(a) for a in get_args(annotation))
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    return re.sub(r"\b(typing|tunebook\.config)\.", "", str(annotation))
