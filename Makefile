@@ -32,11 +32,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 # the core's tests on transformers 5 and without the adapters library
 test-tf5: .venv-tf5/.core
-	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters and not one_lane"
+	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters"
 
 $(VENV)/.case: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[adapters,offline]"

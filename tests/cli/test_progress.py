@@ -81,7 +81,7 @@ def test_papermill_gets_stages_and_evaluations_only(
 ) -> None:
     monkeypatch.setenv("TUNEBOOK_RUN_DIR", str(tmp_path))
     shown(progress_listener())
-    lines = capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
         "data",
         "training",

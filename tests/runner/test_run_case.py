@@ -352,6 +352,14 @@ def test_observers_see_a_run_and_cannot_break_it(tiny_bert: Path, tmp_path: Path
     assert "observer down" in run.record.warnings[0]
 
 
+def test_pictures_of_a_run_are_shown_or_said_to_be_missing(finished: Run) -> None:
+    assert finished.figure("confusion").data[:4] == b"\x89PNG"
+    assert "nothing to draw" in finished.figure("learning_curve").data
+    with pytest.raises(ConfigError) as caught:
+        finished.figure("confusoin")
+    assert caught.value.problems[0].fix == "did you mean `confusion`?"
+
+
 def test_a_run_is_found_by_id_beginning_and_last(finished: Run) -> None:
     runs = finished.directory.path.parent.parent
     for name in (finished.id, finished.id[:-1], "last", str(finished.directory.path)):

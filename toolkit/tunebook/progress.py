@@ -38,7 +38,7 @@ def progress_listener(stream: TextIO | None = None) -> Listener:
             even in a notebook.
     """
     if stream is None and os.environ.get("TUNEBOOK_RUN_DIR"):
-        return LineProgress(sys.stderr, every=None)
+        return LineProgress(sys.stdout, every=None)  # red in a notebook would mean an error
     if stream is None and _in_notebook():
         return NotebookProgress()
     stream = stream or sys.stderr

@@ -93,6 +93,7 @@ def trace_learning_curve(
             below = RunDirectory.create(directory.path / "curve", case.name, f"n{size or 'all'}")
             shown = [progress_listener()] if listeners is None else listeners
             execution = Execution(changed, host, below, EventLog(below.events_file, shown))
+            execution.log(StageStarted("learning curve", f"{size or 'all'} per class"))
             with recorded(execution.directory.path, execution.fail):
                 execution.go(pictures=False)
             shutil.rmtree(below.model, ignore_errors=True)
@@ -153,7 +154,11 @@ class Execution:
             result = self.train(subject, prepared)
         with self.stage("evaluation"):
             report = self.evaluate(subject, prepared)
-        self.write(training=result.to_dict(), report=report)
+        self.write(
+            training=result.to_dict(),
+            report=report,
+            data=self.record.data | {"shortened_texts": subject.shortened},
+        )
         self.notify("tunebook_evaluated", run=self.record, report=report)
         with self.stage("saving"):
             subject.save(self.directory.model, prepared)

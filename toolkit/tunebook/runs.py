@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.events import read_events
 from tunebook.records import EvalReport, RunDirectory, RunRecord, find_run
 
@@ -134,15 +135,24 @@ class Run:
     def figure(self, name: str) -> Any:
         """Returns a picture of the run for a notebook, such as ``confusion``.
 
-        Raises:
-            ValueError: There is no such picture.
-        """
-        from IPython.display import Image
+        A picture that this run has nothing for, such as a learning curve without sizes, is a
+        sentence that says so.
 
+        Raises:
+            ConfigError: There is no picture of that name in any run.
+        """
+        from IPython.display import Image, Markdown
+
+        from tunebook.evaluation.gallery import PICTURES
+
+        if name not in PICTURES:
+            fix = did_you_mean(name, list(PICTURES))
+            raise ConfigError(
+                Problem("run.figure", self.id, "the name of a picture", f"`{name}`", fix)
+            )
         path = self.directory.figures / f"{name}.png"
         if not path.is_file():
-            there = ", ".join(sorted(p.stem for p in self.directory.figures.glob("*.png")))
-            raise ValueError(f"no picture `{name}`; there are: {there or 'none'}")
+            return Markdown(f"*This run has nothing to draw for `{name}`.*")
         return Image(data=path.read_bytes())
 
     def files(self) -> dict[str, str]:

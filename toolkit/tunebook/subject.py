@@ -42,6 +42,7 @@ class Subject:
     tokenizer: Any
     model: TextClassifier
     tokens: dict[str, TokenInputs] = field(default_factory=dict)
+    shortened: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -51,7 +52,8 @@ class Subject:
         base = resolve_model(host.create("model", case.model).files(), host.names("model"))
         _check_length(case, base)
         tokenizer = load_tokenizer(base.folder)
-        model = TextClassifier(load_backbone(base.folder), len(dataset.classes), case.head)
+        backbone = load_backbone(base.folder, hidden_dropout=case.training.hidden_dropout)
+        model = TextClassifier(backbone, len(dataset.classes), case.head)
         return cls(case, host, dataset, precision, base, tokenizer, model.to(device()))
 
     def about(self) -> dict[str, Any]:
@@ -82,6 +84,7 @@ class Subject:
         """Returns the tokenised split."""
         if split not in self.tokens:
             encoded = encode_texts(self.tokenizer, self.dataset.texts(split), self.case.text)
+            self.shortened[split] = encoded.shortened
             self.tokens[split] = TokenInputs(
                 encoded.input_ids,
                 encoded.document,

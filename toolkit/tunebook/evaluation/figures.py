@@ -134,7 +134,7 @@ def training_curves(events: Sequence[Mapping[str, Any]], primary: str | None = N
         plain(axes)
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    _curve(left, [(e["step"], e["loss"]) for e in steps], "training", BLUE)
+    _loss(left, [(e["step"], e["loss"]) for e in steps])
     _curve(left, _over_steps(evaluations, "loss"), "validation", ORANGE)
     left.set_ylim(bottom=0)
     title(left, "Loss")
@@ -237,6 +237,17 @@ def _mark_best(axes: Axes, evaluations: Sequence[Mapping[str, Any]], names: Sequ
         axes.plot(
             *best[-1], "o", markersize=11, color=BLUE, fillstyle="none", label="best so far", ls=""
         )
+
+
+def _loss(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Draws the loss of each report faintly, and a running mean over it."""
+    window = max(1, len(points) // 12)
+    if window < 3:
+        return _curve(axes, points, "training", BLUE)
+    steps, losses = np.array(points, dtype=float).T
+    axes.plot(steps, losses, color=BLUE, alpha=0.3, linewidth=0.8)
+    mean = np.convolve(losses, np.ones(window) / window, mode="valid")
+    return _curve(axes, list(zip(steps[window - 1 :], mean, strict=True)), "training", BLUE)
 
 
 def _curve(axes: Axes, points: Sequence[tuple[float, float]], label: str, colour: str) -> None:

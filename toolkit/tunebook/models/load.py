@@ -40,13 +40,21 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_backbone(folder: Path, *, weights: bool = True) -> nn.Module:
+HIDDEN_DROPOUTS = ("hidden_dropout_prob", "hidden_dropout", "dropout", "embd_pdrop", "resid_pdrop")
+"""What the dropout of hidden states is called in a config, by architecture. Attention's own is not
+among them: without it the CPU takes another attention kernel, which is slower on short texts."""
+
+
+def load_backbone(
+    folder: Path, *, weights: bool = True, hidden_dropout: float | None = None
+) -> nn.Module:
     """Returns the model without a head, in float32 and in evaluation mode.
 
     Args:
         folder: Folder that the gate has let through.
         weights: False to build the structure with random weights, for a state that is loaded
             afterwards.
+        hidden_dropout: Dropout of hidden states, None for what the model came with.
 
     Raises:
         ConfigError: transformers cannot make a model of it.
@@ -67,6 +75,9 @@ def load_backbone(folder: Path, *, weights: bool = True) -> nn.Module:
                     "use an encoder such as `minilm`",
                 )
             )
+        for name in HIDDEN_DROPOUTS if hidden_dropout is not None else ():
+            if hasattr(config, name):
+                setattr(config, name, hidden_dropout)
         arguments = _without_pooler(config)
         if not weights:
             return AutoModel.from_config(config, **arguments).eval()

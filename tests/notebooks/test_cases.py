@@ -1,0 +1,80 @@
+"""The two notebooks: lesson cells by the rules, and a smoke run through papermill."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tunebook.host import PluginHost
+from tunebook.notebooks.lint import lint_notebook
+from tunebook.records import RunDirectory
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CASES = PluginHost().names("case")
+
+
+def test_every_case_has_its_notebook() -> None:
+    assert [notebook.stem for notebook in NOTEBOOKS] == CASES
+    assert len(CASES) == 2
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_the_rules(notebook: Path) -> None:
+    assert lint_notebook(notebook) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_the_smoke_preset_runs_to_a_result(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tunebook.cli", "run", name, "-p", "preset=smoke", "--json"]
+    done = subprocess.run(
+        [*command, "--runs-dir", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    run = RunDirectory(Path(answer["path"]))
+    record = run.read_record()
+    assert record.status == "succeeded"
+    assert record.report is not None
+    assert record.report.scores["macro_f1"].value > 0.2
+    executed = nbformat.read(run.notebook, as_version=4)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert len(code) >= 12
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) >= 4
+    report = run.report.read_text(encoding="utf-8")
+    assert report.count("data:image/png;base64,") >= 4
+
+
+@pytest.mark.slow
+def test_the_notebook_gives_what_the_library_gives(tmp_path: Path) -> None:
+    """Same case, same seed: once through papermill and a kernel, once in this interpreter."""
+    parameters = ["-p", "preset=smoke", "-p", "seed=3", "-p", "strategy=feature_extraction"]
+    parameters += ["-p", "evaluation.learning_curve=[]"]
+    environment = os.environ | {"TUNEBOOK_RUNS_DIR": str(tmp_path)}
+    results = []
+    for extra in ([], ["--no-notebook"]):
+        command = [sys.executable, "-m", "tunebook.cli", "run", "medical_coding", *parameters]
+        done = subprocess.run(
+            [*command, *extra, "--json"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        results.append(RunDirectory(Path(json.loads(done.stdout)["path"])).read_record())
+    by_notebook, by_library = results
+    assert by_notebook.report is not None
+    assert by_library.report is not None
+    assert by_notebook.report.scores == by_library.report.scores
+    assert by_notebook.data["fingerprint"] == by_library.data["fingerprint"]
