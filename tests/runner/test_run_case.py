@@ -285,6 +285,24 @@ def test_whatever_ends_a_run_the_record_says_so(
     assert not list(tmp_path.rglob(".reserve"))
 
 
+def test_a_disk_that_is_full_while_saving_leaves_no_half_model(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunebook.export import bundle
+
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Error while serializing: No space left on device (os error 28)")
+
+    monkeypatch.setattr(bundle, "save_file", full)
+    with pytest.raises(MachineError) as caught:
+        run_case(case(tiny_bert), runs_dir=tmp_path, listeners=[])
+    assert caught.value.problems[0].code == "environment.not_writable"
+    (directory,) = find_runs(tmp_path)
+    assert not directory.model.exists()
+    assert not list(directory.path.glob(".*"))
+    assert directory.read_record().status == "failed"
+
+
 def test_a_diverging_training_is_told(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

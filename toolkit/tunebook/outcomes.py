@@ -51,6 +51,8 @@ def as_tunebook_error(error: BaseException, where: Path) -> TunebookError:
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES):
         return MachineError(write_problem(Path(error.filename or where), error))
+    if "No space left" in str(error):  # safetensors and parquet have error classes of their own
+        return MachineError(write_problem(where, OSError(errno.ENOSPC, str(error))))
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return MachineError(
             Problem(

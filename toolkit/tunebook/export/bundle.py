@@ -9,6 +9,7 @@ pretrained weights are found again through the model plugin and checked by hash.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,24 @@ def save_classifier(
     base: ResolvedModel,
     precision: Precision,
 ) -> None:
-    """Writes a trained classifier into `folder`."""
+    """Writes a trained classifier into `folder`, whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}")
+    try:
+        _write(temporary, prepared, tokenizer, case, classes, base, precision)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(
+    folder: Path,
+    prepared: Prepared,
+    tokenizer: Any,
+    case: CaseConfig,
+    classes: Sequence[str],
+    base: ResolvedModel,
+    precision: Precision,
+) -> None:
     model = prepared.model
     folder.mkdir(parents=True, exist_ok=True)
     save_structure(model.backbone, tokenizer, folder / "base")

@@ -95,10 +95,10 @@ class BestWeights(TrainerCallback):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             save_file(trainable_state(self.model), str(temporary))
             temporary.replace(self.path)
-        except OSError as error:
-            raise MachineError(write_problem(self.path, error)) from error
         except Exception as error:  # safetensors has an error class of its own for failed writes
-            raise MachineError(write_problem(self.path, OSError(str(error)))) from error
+            temporary.unlink(missing_ok=True)
+            cause = error if isinstance(error, OSError) else OSError(str(error))
+            raise MachineError(write_problem(self.path, cause)) from error
 
     def restore(self) -> None:
         """Puts the best weights back into the model and removes the file."""
