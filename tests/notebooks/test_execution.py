@@ -75,7 +75,7 @@ def test_the_source_is_not_changed(run: RunDirectory) -> None:
     [
         ("raises", "run.notebook_failed", "failed", 4),
         ("raises_late", "run.notebook_failed", "failed", 4),
-        ("misconfigured", "run.notebook_failed", "failed", 2),
+        ("misconfigured", "config.odd", "failed", 2),
         ("dies", "run.kernel_died", "failed", 4),
         ("exits", "run.kernel_died", "failed", 4),
         ("forgets", "run.unfinished", "failed", 4),
