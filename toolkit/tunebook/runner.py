@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.config import CaseConfig, EvaluationConfig
+from tunebook.config import CaseConfig
 from tunebook.contracts import Predictions, Prepared
 from tunebook.data.dataset import Dataset
 from tunebook.data.loading import load_dataset
@@ -233,7 +233,7 @@ class Execution:
         return evaluate(
             predictions,
             metrics=[self.host.create("metric", m) for m in self.case.metrics],
-            baselines=_baselines(dataset, config, self.case.training.class_weights),
+            baselines=_baselines(dataset, self.case),
             groups=dataset.groups("test"),
             config=config,
             split="test",
@@ -311,7 +311,9 @@ def _about_data(dataset: Dataset) -> dict[str, Any]:
     return provenance | dataset.summary() | {"class_counts": provenance.get("classes", {})}
 
 
-def _baselines(dataset: Dataset, config: EvaluationConfig, class_weights: str) -> list[Any]:
+def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
+    """Fits the baselines on the same records, before augmentation, rare classes lifted or not."""
+    balanced = case.training.class_weights != "none"
     train_rows = dataset.split("train")
     original = (train_rows["origin"] == "original").to_numpy()
     return fit_baselines(
@@ -319,9 +321,9 @@ def _baselines(dataset: Dataset, config: EvaluationConfig, class_weights: str) -
         dataset.targets("train")[original],
         dataset.texts("test"),
         dataset.classes,
-        names=config.baselines,
-        tfidf_features=config.tfidf_features,
-        class_weights=class_weights,
+        names=case.evaluation.baselines,
+        tfidf_features=case.evaluation.tfidf_features,
+        class_weights="balanced" if balanced else "none",
     )
 
 
