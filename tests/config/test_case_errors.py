@@ -135,9 +135,9 @@ def test_a_strategy_brings_its_own_training_defaults(tmp_path: Path) -> None:
     file.write_text("name: plain\ndata: icd10cm\nmodel: minilm\nstrategy: lora\nmetrics: [f1]\n")
     rates = {
         name: load_case(str(file), HOST, strategy=name).training.learning_rate
-        for name in HOST.names("strategy")
+        for name in ("feature_extraction", "full", "lora")
     }
-    assert len(rates) == 4
+    assert len(set(rates.values())) == 3
     assert rates["full"] < rates["lora"]
 
 
