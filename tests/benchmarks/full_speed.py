@@ -89,13 +89,14 @@ def plain(data: Dataset, folder: Path) -> tuple[float, np.ndarray]:
     return speed, probabilities(trainer.predict(parts["test"]).predictions)
 
 
-def ours(embeddings: str, folder: Path) -> tuple[float, np.ndarray]:
+def ours(embeddings: str, dropout: float | None, folder: Path) -> tuple[float, np.ndarray]:
     """Returns examples per second and test probabilities of tunebook."""
     case = tb.load_case(
         "medical_coding",
         train_per_class=PER_CLASS,
         overrides={
             "strategy.embeddings": embeddings,
+            "training.hidden_dropout": dropout,
             "training.epochs": EPOCHS,
             "training.batch_size": BATCH,
             "training.learning_rate": RATE,
@@ -149,8 +150,9 @@ def main() -> None:
 
 CONTENDERS = {
     "plain Trainer": plain,
-    "tunebook, embeddings: train": lambda _, folder: ours("train", folder),
-    "tunebook, embeddings: freeze": lambda _, folder: ours("freeze", folder),
+    "tunebook": lambda _, folder: ours("train", None, folder),
+    "tunebook, embeddings frozen": lambda _, folder: ours("freeze", None, folder),
+    "the same, hidden_dropout 0": lambda _, folder: ours("freeze", 0.0, folder),
 }
 
 
