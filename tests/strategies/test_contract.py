@@ -215,6 +215,16 @@ def test_a_base_that_has_changed_is_refused(tiny_bert: Path, tmp_path: Path) -> 
     assert caught.value.problems[0].code == "model.base_changed"
 
 
+def test_a_saved_model_passes_the_gate_again(tiny_bert: Path, tmp_path: Path) -> None:
+    trained = run(tiny_bert, tmp_path, "full")
+    config = trained.directory.model / "base" / "config.json"
+    content = json.loads(config.read_text()) | {"_attn_implementation_internal": "someone/kernels"}
+    config.write_text(json.dumps(content))
+    with pytest.raises(ConfigError) as caught:
+        load_classifier(trained.directory)
+    assert caught.value.problems[0].code == "model.unsafe_config"
+
+
 def test_full_fine_tuning_needs_no_base_to_load(tmp_path: Path) -> None:
     import shutil
 

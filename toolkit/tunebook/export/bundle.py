@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tunebook.contracts import Prepared
 from tunebook.data.tokens import encode_texts
 from tunebook.errors import ConfigError, DataError, Problem
 from tunebook.host import PluginHost
+from tunebook.models.gate import check_configs
 from tunebook.models.load import load_backbone, load_tokenizer, save_structure
 from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.records import RunDirectory, write_atomically
@@ -94,26 +96,7 @@ def save_classifier(
     precision: Precision,
 ) -> None:
     """Writes a trained classifier into `folder`, whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}")
-    try:
-        _write(temporary, prepared, tokenizer, case, classes, base, precision)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _write(
-    folder: Path,
-    prepared: Prepared,
-    tokenizer: Any,
-    case: CaseConfig,
-    classes: Sequence[str],
-    base: ResolvedModel,
-    precision: Precision,
-) -> None:
     model = prepared.model
-    folder.mkdir(parents=True, exist_ok=True)
-    save_structure(model.backbone, tokenizer, folder / "base")
     trained = trainable_state(model)
     total = sum(parameter.numel() for parameter in model.parameters())
     complete = sum(tensor.numel() for tensor in trained.values()) > COMPLETE_ABOVE * total
@@ -122,9 +105,6 @@ def _write(
             name: parameter.detach().cpu().contiguous()
             for name, parameter in model.named_parameters()
         }
-    save_file(trained, str(folder / "trained.safetensors"), metadata={"format": "pt"})
-    if prepared.export is not None:
-        prepared.export(folder / "native")
     content = {
         "format": FORMAT,
         "classes": list(classes),
@@ -133,7 +113,12 @@ def _write(
         "precision": precision.name,
         "case": case.to_json_dict(),
     }
-    write_atomically(folder / "tunebook.json", json.dumps(content, indent=2, ensure_ascii=False))
+    with _whole(folder) as place:
+        save_structure(model.backbone, tokenizer, place / "base")
+        save_file(trained, str(place / "trained.safetensors"), metadata={"format": "pt"})
+        if prepared.export is not None:
+            prepared.export(place / "native")
+        write_atomically(place / "tunebook.json", json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = None) -> Classifier:
@@ -145,6 +130,9 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     """
     folder = run.model if isinstance(run, RunDirectory) else _model_folder(Path(run))
     content = _read(folder)
+    unsafe = [*check_configs(folder / "base")]
+    if unsafe:  # the folder may have come from somebody else
+        raise ConfigError(*unsafe)
     host = host or PluginHost()
     case = CaseSchema(host).validate(content["case"])
     source = _base_folder(folder, content, case, host)
@@ -156,6 +144,18 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     _load_weights(prepared.model, folder)
     precision = Precision(content["precision"], "what the model was trained in")
     return Classifier(prepared.model, tokenizer, case, content["classes"], precision)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """Yields a neighbour of `folder` that takes its place when the block has come to its end."""
+    temporary = folder.with_name(f".{folder.name}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _model_folder(path: Path) -> Path:

@@ -38,16 +38,21 @@ def check_folder(folder: Path, sha256: Mapping[str, str] | None = None) -> dict[
     if not (folder / "config.json").is_file():
         raise ConfigError(_not_a_model(folder))
     problems = [
-        problem
-        for name in JSON_FILES
-        if (folder / name).is_file()
-        for problem in check_json(folder / name)
+        *check_configs(folder),
+        *_check_weights(folder),
+        *_check_hashes(folder, sha256 or {}),
     ]
-    problems += [*_check_weights(folder), *_check_hashes(folder, sha256 or {})]
     if problems:
         raise ConfigError(*problems)
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return config
+
+
+def check_configs(folder: Path) -> Iterator[Problem]:
+    """Yields a problem for each refused key in the JSON files of a model's folder."""
+    for name in JSON_FILES:
+        if (folder / name).is_file():
+            yield from check_json(folder / name)
 
 
 def check_json(path: Path) -> Iterator[Problem]:

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 from tunebook.errors import ConfigError, Problem
-from tunebook.models.gate import check_folder
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -117,11 +116,6 @@ def save_structure(backbone: nn.Module, tokenizer: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     backbone.config.to_json_file(str(folder / "config.json"))
     tokenizer.save_pretrained(str(folder))
-
-
-def recheck(folder: Path) -> None:
-    """Lets a saved folder pass the gate again before it is loaded."""
-    check_folder(folder)
 
 
 def _without_pooler(config: Any) -> dict[str, bool]:
