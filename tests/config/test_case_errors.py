@@ -141,6 +141,21 @@ def test_a_strategy_brings_its_own_training_defaults(tmp_path: Path) -> None:
     assert rates["full"] < rates["lora"]
 
 
+def test_the_section_of_the_chosen_strategy_reaches_it(tmp_path: Path) -> None:
+    file = tmp_path / "sections.yaml"
+    file.write_text(
+        "name: sections\ndata: icd10cm\nmodel: minilm\nmetrics: [f1]\n"
+        "strategy: {kind: full, embeddings: freeze}\n"
+        "strategies: {lora: {strategy: {r: 4}, training: {epochs: 2}}}\n"
+    )
+    lora = load_case(str(file), HOST, strategy="lora")
+    assert lora.strategy.model_dump()["r"] == 4
+    assert lora.training.epochs == 2
+    deeper = load_case(str(file), HOST, strategy="lora", overrides={"strategy.alpha": 9})
+    assert (deeper.strategy.model_dump()["r"], deeper.strategy.model_dump()["alpha"]) == (4, 9)
+    assert load_case(str(file), HOST).strategy.model_dump()["embeddings"] == "freeze"
+
+
 def test_paths_in_a_case_file_are_relative_to_it(tmp_path: Path) -> None:
     file = tmp_path / "case.yaml"
     file.write_text("name: x\ndata: {kind: csv, path: rows.csv}\n")

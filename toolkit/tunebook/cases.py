@@ -71,7 +71,7 @@ def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> 
     layers = [
         {"training": _training_defaults(host, kind)},
         file.case,
-        file.strategies.get(kind, {}) if isinstance(kind, str) else {},
+        _section(file, kind),
         preset,
         changes,
     ]
@@ -231,6 +231,14 @@ def _strategy_kind(*layers: Mapping[str, Any]) -> Any:
         if isinstance(value, Mapping) and "kind" in value:
             return value["kind"]
     return None
+
+
+def _section(file: CaseFile, kind: Any) -> dict[str, Any]:
+    """Returns what the file says for the chosen strategy; its settings are that strategy's."""
+    section = dict(file.strategies.get(kind) or {}) if isinstance(kind, str) else {}
+    if "strategy" in section:
+        section["strategy"] = {"kind": kind, **section["strategy"]}
+    return section
 
 
 def _training_defaults(host: PluginHost, kind: Any) -> dict[str, Any]:
