@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CASE ?= medical_coding
 RUNS ?= runs
 SOURCES := $(shell find toolkit plugins notebooks -name '*.py' -o -name '*.yaml' -o -name '*.ipynb' -o -name '*.j2')
-LINTED := toolkit plugins tests notebooks
+LINTED := toolkit plugins templates tests notebooks
 
 .PHONY: case test quick lint test-tf5 bench clean
 

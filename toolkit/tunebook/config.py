@@ -172,7 +172,7 @@ class TrainingConfig(Section):
         lt=1,
         description=(
             "Dropout of hidden states inside the backbone, attention not included; null keeps "
-            "what the model came with. Its random numbers cost a tenth of a step on a CPU."
+            "what the model came with."
         ),
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target spread.")

@@ -19,8 +19,10 @@ from transformers.trainer_callback import PrinterCallback
 from tunebook.config import TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.events import EventLog
+from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.batching import ShuffledBuckets
 from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
+from tunebook.training.dropout import packed_dropout
 from tunebook.training.inputs import Batch, Inputs
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import predict_logits
@@ -102,8 +104,11 @@ def train(job: TrainingJob) -> TrainingResult:
     reporter = Reporter(job.log, total, lambda: trainer.examples_seen)
     trainer.reporter = reporter
     trainer.add_callback(reporter)
+    if device().type == "cpu":
+        keep_freed_memory()
     started = time.perf_counter()
-    trainer.train()
+    with packed_dropout(model):
+        trainer.train()
     seconds = time.perf_counter() - started
     if job.config.restore_best:
         best.restore()
