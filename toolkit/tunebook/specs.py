@@ -20,17 +20,25 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+FAMILIES = ("encoder", "decoder", "encoder_decoder")
+FORMS = ("linear", "label_words")
+
+
 @dataclass(frozen=True)
 class Tags:
     """What a strategy supports; legality is a table of these, which tests iterate.
 
     Attributes:
         tasks: Task kinds.
+        families: Model families, out of ``encoder``, ``decoder`` and ``encoder_decoder``.
+        forms: Forms of the head, out of ``linear`` and ``label_words``.
         architectures: transformers model types; ``*`` for all.
         frozen_backbone: The backbone's weights stay as they were.
     """
 
     tasks: tuple[str, ...] = ("text_classification",)
+    families: tuple[str, ...] = FAMILIES
+    forms: tuple[str, ...] = FORMS
     architectures: tuple[str, ...] = ("*",)
     frozen_backbone: bool = False
 

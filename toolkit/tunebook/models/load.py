@@ -45,12 +45,18 @@ among them: without it the CPU takes another attention kernel, which is slower o
 
 
 def load_backbone(
-    folder: Path, *, weights: bool = True, hidden_dropout: float | None = None
+    folder: Path,
+    form: str = "linear",
+    *,
+    weights: bool = True,
+    hidden_dropout: float | None = None,
 ) -> nn.Module:
-    """Returns the model without a head, in float32 and in evaluation mode.
+    """Returns the pretrained model in float32 and in evaluation mode.
 
     Args:
         folder: Folder that the gate has let through.
+        form: ``linear`` for the model without a head, ``label_words`` for an encoder-decoder with
+            its language modelling head.
         weights: False to build the structure with random weights, for a state that is loaded
             afterwards.
         hidden_dropout: Dropout of hidden states, None for what the model came with.
@@ -58,30 +64,19 @@ def load_backbone(
     Raises:
         ConfigError: transformers cannot make a model of it.
     """
-    from transformers import AutoConfig, AutoModel
+    import transformers
 
+    auto = getattr(transformers, AUTO_CLASSES[form])
     try:
-        config = AutoConfig.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
-        if config.is_encoder_decoder:
-            raise ConfigError(
-                Problem(
-                    "model.architecture",
-                    "model",
-                    "an encoder or a decoder",
-                    f"the encoder-decoder `{config.model_type}`",
-                    "use an encoder such as `minilm`",
-                )
-            )
+        config = _config(folder)
         for name in HIDDEN_DROPOUTS if hidden_dropout is not None else ():
             if hasattr(config, name):
                 setattr(config, name, hidden_dropout)
-        arguments = _without_pooler(config)
+        arguments = _without_pooler(config) if form == "linear" else {}
         if not weights:
-            return AutoModel.from_config(config, **arguments).eval()
+            return auto.from_config(config, **arguments).eval()
         with _quiet():
-            model = AutoModel.from_pretrained(
+            model = auto.from_pretrained(
                 str(folder),
                 config=config,
                 trust_remote_code=False,
@@ -91,24 +86,92 @@ def load_backbone(
                 **arguments,
             )
         return model.eval()
-    except ConfigError:
-        raise
     except Exception as error:
         raise ConfigError(_cannot_load(folder, "a model", error)) from error
+
+
+def next_sentence_architectures() -> frozenset[str]:
+    """Returns the model types that transformers has a head for pairs of sentences for."""
+    from transformers.models.auto import modeling_auto
+
+    return frozenset(modeling_auto.MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES)
+
+
+def load_language_model(
+    folder: Path, backbone: nn.Module, auto_class: str
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Returns a model with a head for pretraining, which shares `backbone` and adapts it in place.
+
+    Args:
+        folder: Folder that `backbone` came from.
+        backbone: What `load_backbone` made of it.
+        auto_class: transformers' class of the model with its head.
+
+    Returns:
+        The model, and the names of those of the head's parameters that the folder doesn't hold
+        and that start fresh. The output layer is tied to the word embeddings where the model does
+        that. A pooler that the head reads stands beside the backbone, as `pooler`.
+
+    Raises:
+        ConfigError: transformers cannot make such a model of it.
+    """
+    import transformers
+
+    if backbone.get_output_embeddings() is not None:  # label words come with their head
+        return backbone, ()
+    try:
+        with _quiet():
+            model, report = getattr(transformers, auto_class).from_pretrained(
+                str(folder),
+                trust_remote_code=False,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise ConfigError(_cannot_load(folder, f"an {auto_class}", error)) from error
+    pooler = getattr(model.base_model, "pooler", None)
+    prefix = model.base_model_prefix
+    shared = {prefix: backbone} if hasattr(model, prefix) else dict(backbone.named_children())
+    for name, module in shared.items():
+        setattr(model, name, module)
+    if pooler is not None:
+        model.pooler = pooler
+    model.tie_weights()
+    own = [name for name in report["missing_keys"] if name.split(".")[0] not in shared]
+    return model, tuple(sorted(own))
+
+
+AUTO_CLASSES = {"linear": "AutoModel", "label_words": "AutoModelForSeq2SeqLM"}
+
+
+def model_family(folder: Path) -> str:
+    """Returns ``encoder``, ``decoder`` or ``encoder_decoder``.
+
+    Raises:
+        ConfigError: transformers doesn't know the architecture.
+    """
+    try:
+        return family(_config(folder))
+    except Exception as error:
+        raise ConfigError(_cannot_load(folder, "a model", error)) from error
+
+
+def family(config: Any) -> str:
+    """Returns the family of a transformers config; decoders are those that only look back."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as causal
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as masked
+
+    if config.is_encoder_decoder:
+        return "encoder_decoder"
+    kind = config.model_type
+    return "decoder" if kind in causal and kind not in masked else "encoder"
 
 
 def width(backbone: nn.Module) -> int:
     """Returns the length of the backbone's token vectors."""
     return int(backbone.config.hidden_size)
-
-
-def is_decoder(backbone: nn.Module) -> bool:
-    """Whether tokens see only what came before them, so that the last one has seen all."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as causal
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as masked
-
-    kind = backbone.config.model_type
-    return kind in causal and kind not in masked
 
 
 def save_structure(backbone: nn.Module, tokenizer: Any, folder: Path) -> None:
@@ -128,6 +191,12 @@ def _without_pooler(config: Any) -> dict[str, bool]:
         return {}
     names = forward.__code__.co_varnames if hasattr(forward, "__code__") else ()
     return {"add_pooling_layer": False} if "add_pooling_layer" in names else {}
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
 import torch
 from torch import nn
 
 from tunebook.config import HeadConfig
-from tunebook.models.load import is_decoder, width
+from tunebook.errors import ConfigError, Problem
+from tunebook.models.load import family, width
 
 Tensor = torch.Tensor
 
@@ -28,7 +32,8 @@ def last_token(states: Tensor, mask: Tensor) -> Tensor:
     return states[torch.arange(len(states), device=states.device), positions.argmax(dim=1)]
 
 
-POOLINGS = {"mean": mean_pool, "cls": first_token, "last": last_token}
+POOLINGS = {"mean": mean_pool, "cls": first_token, "last": last_token, "decoder": first_token}
+DEFAULT_POOLING = {"encoder": "mean", "decoder": "last", "encoder_decoder": "mean"}
 
 
 class ClassificationHead(nn.Module):
@@ -52,6 +57,12 @@ class ClassificationHead(nn.Module):
         return self.linear(self.dropout(self.normalise(features)))
 
 
+class FrozenPrefix(Protocol):
+    """Lower blocks whose outputs may be given instead of computed."""
+
+    def states(self, states: Tensor | None) -> AbstractContextManager[None]: ...
+
+
 class TextClassifier(nn.Module):
     """A pretrained backbone with a classification head.
 
@@ -65,29 +76,52 @@ class TextClassifier(nn.Module):
 
     def __init__(self, backbone: nn.Module, classes: int, config: HeadConfig) -> None:
         super().__init__()
-        pooling = config.pooling
-        if pooling == "auto":
-            pooling = "last" if is_decoder(backbone) else "mean"
+        kind = family(backbone.config)
+        pooling = DEFAULT_POOLING[kind] if config.pooling == "auto" else config.pooling
+        if pooling == "decoder" and kind != "encoder_decoder":
+            raise ConfigError(_no_decoder(kind))
         self.pool = POOLINGS[pooling]
+        self.decodes = pooling == "decoder"
+        self.start = backbone.config.decoder_start_token_id if kind == "encoder_decoder" else None
         self.backbone = backbone
+        self.prefix: FrozenPrefix | None = None
         self.head = ClassificationHead(width(backbone), classes, config)
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Returns one vector a text: (b, t) token numbers and mask → (b, h)."""
-        output = self.backbone(input_ids=input_ids, attention_mask=attention_mask)
-        return self.pool(output.last_hidden_state, attention_mask)
+        states = self._states(input_ids, attention_mask)
+        # a prompt that a strategy puts before the text has states of its own, which aren't pooled
+        return self.pool(states[:, -input_ids.shape[1] :], attention_mask)
+
+    def _states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Returns what is pooled: token states, or the decoder's first one, (b, t or 1, h)."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self.start is None:
+            return self.backbone(**inputs).last_hidden_state
+        start = input_ids.new_full((len(input_ids), 1), self.start)
+        output = self.backbone(**inputs, decoder_input_ids=start)
+        return output.last_hidden_state if self.decodes else output.encoder_last_hidden_state
 
     def forward(
         self,
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         features: Tensor | None = None,
+        states: Tensor | None = None,
     ) -> Tensor:
-        """Returns logits (b, k) of token inputs, or of vectors that `encode` made earlier."""
+        """Returns logits (b, k) of token inputs, or of vectors that `encode` made earlier.
+
+        Args:
+            input_ids: Shape (b, t).
+            attention_mask: Shape (b, t).
+            features: Shape (b, h), in the place of tokens.
+            states: Shape (b, t, h), what the frozen `prefix` makes of the tokens.
+        """
         if features is None:
             if input_ids is None or attention_mask is None:
                 raise ValueError("forward needs token inputs or features")
-            features = self.encode(input_ids, attention_mask)
+            with nullcontext() if self.prefix is None else self.prefix.states(states):
+                features = self.encode(input_ids, attention_mask)
         return self.head(features)
 
 
@@ -120,3 +154,13 @@ def count_parameters(model: nn.Module) -> dict[str, float | int]:
     total = sum(p.numel() for p in model.parameters())
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {"trainable": trainable, "total": total, "share": trainable / max(total, 1)}
+
+
+def _no_decoder(kind: str) -> Problem:
+    return Problem(
+        "head.pooling",
+        "head.pooling",
+        "`mean`, `cls` or `last`; only an encoder-decoder has a decoder to ask",
+        f"`decoder` with {'an encoder' if kind == 'encoder' else 'a decoder'}",
+        "set head.pooling=auto",
+    )

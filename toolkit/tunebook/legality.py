@@ -1,0 +1,59 @@
+"""Which strategy goes with which model and head: a table made of the strategies' own tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tunebook.errors import ConfigError, Problem
+from tunebook.host import PluginHost
+from tunebook.specs import Tags
+
+WORDS = {"encoder": "an encoder", "decoder": "a decoder", "encoder_decoder": "an encoder-decoder"}
+
+
+def legality(host: PluginHost, *, family: str, form: str, architecture: str) -> Mapping[str, str]:
+    """Returns, by strategy, why it isn't legal here; an empty text where it is.
+
+    Args:
+        host: Whose strategies are asked.
+        family: ``encoder``, ``decoder`` or ``encoder_decoder``.
+        form: Form of the head, ``linear`` or ``label_words``.
+        architecture: transformers model type.
+    """
+    return {
+        name: objection(host.get("strategy", name).tags, family, form, architecture)
+        for name in host.names("strategy")
+    }
+
+
+def objection(tags: Tags, family: str, form: str, architecture: str) -> str:
+    """Returns why tags rule a combination out, in a few words; an empty text where they don't."""
+    if family not in tags.families:
+        return f"it doesn't work on {WORDS[family]}"
+    if form not in tags.forms:
+        return f"it doesn't work with a head of the form {form}"
+    if "*" not in tags.architectures and architecture not in tags.architectures:
+        return f"it doesn't know the architecture {architecture}"
+    return ""
+
+
+def check_legal(
+    host: PluginHost, strategy: str, *, family: str, form: str, architecture: str
+) -> None:
+    """Refuses a combination that cannot work, before anything is loaded.
+
+    Raises:
+        ConfigError: With the reason, and the strategies that are legal instead.
+    """
+    table = legality(host, family=family, form=form, architecture=architecture)
+    if table[strategy]:
+        legal = ", ".join(name for name, why in table.items() if not why)
+        raise ConfigError(
+            Problem(
+                "strategy.illegal",
+                "strategy",
+                f"a strategy for `{architecture}` with a {form} head",
+                f"`{strategy}`: {table[strategy]}",
+                f"use one of {legal}" + (", or set head.form=linear" if form != "linear" else ""),
+            )
+        )

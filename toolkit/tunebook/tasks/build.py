@@ -1,0 +1,79 @@
+"""Builds the classifier of a case: which form it has depends on the model's family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunebook.config import HeadConfig
+from tunebook.errors import ConfigError, Problem
+from tunebook.models.load import load_backbone, model_family
+from tunebook.tasks.label_words import LabelWordClassifier, label_words
+from tunebook.tasks.text_classification import TextClassifier
+
+
+def build_classifier(
+    folder: Path,
+    tokenizer: Any,
+    classes: Sequence[str],
+    config: HeadConfig,
+    *,
+    weights: bool = True,
+    hidden_dropout: float | None = None,
+) -> TextClassifier | LabelWordClassifier:
+    """Returns a pretrained backbone with a new head, on the CPU.
+
+    Args:
+        folder: Folder that the gate has let through.
+        tokenizer: The backbone's.
+        classes: Class names, in the order of the logits.
+        config: Form and settings of the head.
+        weights: False to build the structure alone.
+        hidden_dropout: Dropout of hidden states, None for what the model came with.
+
+    Raises:
+        ConfigError: The form doesn't suit the model's family.
+    """
+    form = head_form(config, model_family(folder))
+    backbone = load_backbone(folder, form, weights=weights, hidden_dropout=hidden_dropout)
+    if form == "linear":
+        return TextClassifier(backbone, len(classes), config)
+    return LabelWordClassifier(backbone, label_words(tokenizer, classes, config.label_words))
+
+
+def head_form(config: HeadConfig, family: str) -> str:
+    """Returns ``linear`` or ``label_words``.
+
+    Raises:
+        ConfigError: Label words are asked of a model that doesn't write, or with a probe.
+    """
+    if config.form == "auto":
+        writes = family == "encoder_decoder" and config.init == "random"
+        return "label_words" if writes else "linear"
+    if config.form == "label_words":
+        if family != "encoder_decoder":
+            raise ConfigError(_no_writer(family))
+        if config.init == "probe":
+            raise ConfigError(_no_probe())
+    return config.form
+
+
+def _no_writer(family: str) -> Problem:
+    return Problem(
+        "head.form",
+        "head.form",
+        "`linear`, which every model has; `label_words` needs an encoder-decoder",
+        f"`label_words` with {'an encoder' if family == 'encoder' else 'a decoder'}",
+        "set head.form=linear",
+    )
+
+
+def _no_probe() -> Problem:
+    return Problem(
+        "head.form",
+        "head.init",
+        "`random` with label words, which have no linear layer to start from a probe",
+        "`probe`",
+        "set head.init=random, or head.form=linear",
+    )
