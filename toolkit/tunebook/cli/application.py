@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "tunebook.cli.reference",
     "describe": "tunebook.cli.reference",
     "validate": "tunebook.cli.validate",
+    "check": "tunebook.cli.check",
     "run": "tunebook.cli.run",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",

@@ -1,0 +1,58 @@
+"""Every check can fail: for each there is a plugin that breaks its promise and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testing import sound
+from testing.broken import BROKEN, candidate
+from tunebook.testing import CHECKS, checks_for
+from tunebook.testing.registry import LEAST
+from tunebook.testing.running import run_check
+
+KINDS = ("strategy", "metric", "augmenter", "datasource", "model", "case")
+
+
+def marked(check_id: str) -> object:
+    check = CHECKS.get(check_id)
+    return pytest.param(check_id, marks=pytest.mark.slow if check and check.cost == "slow" else ())
+
+
+def test_there_are_fifty_checks_and_as_many_broken_plugins() -> None:
+    assert len(CHECKS) == 50
+    assert [*BROKEN] == [*CHECKS]
+
+
+@pytest.mark.parametrize("check_id", [marked(name) for name in CHECKS])
+def test_a_broken_plugin_fails_its_check_and_no_other(check_id: str, tmp_path: Path) -> None:
+    broken = BROKEN[check_id](tmp_path)
+    # a quick check is told from other quick ones; a slow one from all others
+    slow_too = CHECKS[check_id].cost == "slow"
+    made = [check for check in checks_for(broken.descriptor) if slow_too or check.cost == "quick"]
+    results = [run_check(check, broken) for check in made]
+    failed = {result.check: result.found for result in results if result.outcome == "failed"}
+    assert [*failed] == [check_id], failed
+    assert failed[check_id]
+    assert all(result.fix for result in results if result.outcome == "failed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sound_plugins_pass(kind: str, tmp_path: Path) -> None:
+    fine = candidate(kind, tmp_path)
+    made = [check for check in checks_for(fine.descriptor) if check.cost == "quick"]
+    results = [run_check(check, fine) for check in made]
+    assert len(results) >= 5
+    assert [result for result in results if result.outcome != "passed"] == []
+
+
+def test_the_least_numbers_are_those_of_the_sound_plugins(tmp_path: Path) -> None:
+    plugins = sound.descriptors(tmp_path)
+    assert {kind: len(checks_for(plugins[kind])) for kind in KINDS} == dict(LEAST)
+
+
+def test_every_check_says_in_a_sentence_what_it_promises() -> None:
+    promises = [check.promise for check in CHECKS.values()]
+    assert len({*promises}) == 50
+    assert all(promise.endswith(".") and len(promise) < 120 for promise in promises)

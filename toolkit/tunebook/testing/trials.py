@@ -1,0 +1,165 @@
+"""A strategy at work on a tiny model: prepared, trained by the real loop, saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunebook.config import CaseConfig
+from tunebook.contracts import Prepared
+from tunebook.data.loading import load_dataset
+from tunebook.events import EventLog
+from tunebook.export.bundle import Classifier
+from tunebook.records import RunDirectory
+from tunebook.runner import Execution
+from tunebook.schema import CaseSchema
+from tunebook.subject import Subject, seed_everything
+from tunebook.tasks.text_classification import TextClassifier
+from tunebook.testing import tiny
+from tunebook.testing.candidate import Candidate
+from tunebook.training.precision import choose_precision
+
+ROWS = 60
+TRAINING = {
+    "epochs": 2,
+    "learning_rate": 3e-3,
+    "head_learning_rate": 3e-3,
+    "precision": "fp32",
+    "evaluations": 2,
+}
+Weights = Sequence[tuple[nn.Parameter, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a strategy made of a pretrained model.
+
+    Attributes:
+        pretrained: Parameters of the backbone, and their values before the strategy came.
+        start: Values of all parameters before the training, by name.
+        directory: Where the run and its model lie.
+    """
+
+    subject: Subject
+    prepared: Prepared
+    pretrained: Weights
+    start: Mapping[str, torch.Tensor]
+    directory: RunDirectory
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """All parameters as they are now, by name."""
+        return dict(self.prepared.model.named_parameters())
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns the logits of `texts`, shape (texts, classes)."""
+        subject = self.subject
+        classifier = Classifier(
+            self.prepared.model,
+            subject.tokenizer,
+            subject.case,
+            subject.dataset.classes,
+            subject.precision,
+        )
+        return classifier.logits(texts)
+
+
+def prepare(candidate: Candidate, model: str, seed: int = 0) -> Attempt:
+    """Returns what the strategy makes of a tiny model, named as in `tiny.MODELS`."""
+    return _prepare(candidate, _subject(candidate, model, seed))
+
+
+def prepare_stranger(candidate: Candidate, model: str) -> Attempt:
+    """Returns what the strategy makes of a model whose architecture nobody has heard of."""
+    subject = _subject(candidate, model, 0)
+    classes = len(subject.dataset.classes)
+    subject.model = TextClassifier(stranger(), classes, subject.case.head)
+    return _prepare(candidate, subject)
+
+
+def train(candidate: Candidate, model: str, seed: int = 0) -> Attempt:
+    """Returns a prepared model after a short training, saved in the directory of its run."""
+    attempt = prepare(candidate, model, seed)
+    case, directory = attempt.subject.case, attempt.directory
+    with _own_cache(candidate.scratch):
+        execution = Execution(case, candidate.host, directory, EventLog(None))
+        execution.train(attempt.subject, attempt.prepared)
+        attempt.subject.save(directory.model, attempt.prepared)
+    return attempt
+
+
+def trained(candidate: Candidate, model: str) -> Attempt:
+    """Returns the one training that all checks of a candidate share."""
+    return candidate.once(("trained", model), lambda: train(candidate, model))
+
+
+def stranger() -> nn.Module:
+    """Returns a small pretrained model of an architecture that no table names."""
+    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers.modeling_outputs import BaseModelOutput
+
+    class StrangeConfig(PretrainedConfig):
+        model_type = "unheard_of"
+
+    class StrangeModel(PreTrainedModel):
+        config_class = StrangeConfig
+        base_model_prefix = "strange"
+
+        def __init__(self, config: StrangeConfig) -> None:
+            super().__init__(config)
+            self.lookup = nn.Embedding(len(tiny.vocabulary()), config.hidden_size)
+            self.mixing = nn.Linear(config.hidden_size, config.hidden_size)
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> BaseModelOutput:
+            states = self.lookup(input_ids) * attention_mask.unsqueeze(-1)
+            return BaseModelOutput(torch.tanh(self.mixing(states)))
+
+    return StrangeModel(StrangeConfig(hidden_size=32)).eval()
+
+
+def _subject(candidate: Candidate, model: str, seed: int) -> Subject:
+    chosen = tiny.MODELS[model]
+    content = tiny.case_content(
+        tiny.model_folder(chosen.save),
+        head={"form": chosen.form},
+        strategy=candidate.config().model_dump(mode="json"),
+        seed=seed,
+        data={"kind": "memory", "rows": tiny.rows(ROWS)},
+        training=TRAINING,
+        metrics=["f1"],
+    )
+    case: CaseConfig = CaseSchema(candidate.host).validate(content)
+    seed_everything(seed)
+    dataset = load_dataset(case, candidate.host)
+    return Subject.build(case, candidate.host, dataset, choose_precision("fp32"))
+
+
+def _prepare(candidate: Candidate, subject: Subject) -> Attempt:
+    backbone = subject.model.backbone
+    pretrained = [(p, p.detach().clone()) for p in backbone.parameters()]
+    with _own_cache(candidate.scratch):
+        prepared = subject.prepare()
+    start = {n: p.detach().clone() for n, p in prepared.model.named_parameters()}
+    directory = RunDirectory.create(candidate.scratch, "tiny", candidate.descriptor.name)
+    return Attempt(subject, prepared, pretrained, start, directory)
+
+
+@contextmanager
+def _own_cache(folder: Path) -> Iterator[None]:
+    """Keeps features of tiny models out of the user's cache."""
+    before = os.environ.get("TUNEBOOK_CACHE")
+    os.environ["TUNEBOOK_CACHE"] = str(folder / "cache")
+    try:
+        yield
+    finally:
+        os.environ.pop("TUNEBOOK_CACHE")
+        if before is not None:
+            os.environ["TUNEBOOK_CACHE"] = before
