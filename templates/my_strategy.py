@@ -2,7 +2,7 @@
 
 Copy it, change it, and use it without installing anything:
 
-    tunebook run medical_coding -p strategy=bitfit --plugin my_strategy.py
+    tunebook run medical_coding -p strategy=my_bitfit --plugin my_strategy.py
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ from tunebook.specs import StrategyPlugin, hookimpl
 class BitFitConfig(PluginConfig):
     """What a user may set; every field has a description and bounds."""
 
-    kind: Literal["bitfit"] = "bitfit"
+    kind: Literal["my_bitfit"] = "my_bitfit"
     train_head: bool = Field(True, description="Also train the task head.")
 
 
@@ -25,7 +25,7 @@ class BitFitConfig(PluginConfig):
 def tunebook_strategies():
     """Describes the strategy without importing torch."""
     yield StrategyPlugin(
-        "bitfit",
+        "my_bitfit",
         "Train bias terms and the head only.",
         BitFitConfig,
         factory=f"{__name__}:BitFit",

@@ -17,9 +17,9 @@ TEMPLATE = Path(__file__).parents[2] / "templates" / "my_strategy.py"
 
 def test_the_template_trains_biases_and_head_only(tiny_bert: Path, tmp_path: Path) -> None:
     host = PluginHost(files=[TEMPLATE], strict=True)
-    case = CaseSchema(host).validate(tiny.case_content(tiny_bert, strategy="bitfit"))
+    case = CaseSchema(host).validate(tiny.case_content(tiny_bert, strategy="my_bitfit"))
     run = run_case(case, host, runs_dir=tmp_path, listeners=[])
-    assert run.record.plugins["strategy:bitfit"] == str(TEMPLATE)
+    assert run.record.plugins["strategy:my_bitfit"] == str(TEMPLATE)
     assert 0.01 < run.record.parameters["share"] < 0.1
     texts = ["heart valve", "skin rash"]
     first, second = (load_classifier(run.directory, host).logits(texts) for _ in range(2))

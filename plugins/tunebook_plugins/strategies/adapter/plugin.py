@@ -1,40 +1,115 @@
-"""`adapter`: small bottleneck layers inside a frozen backbone (the adapters library)."""
+"""`adapter`: small parts inside a frozen backbone, alone or composed (the adapters library)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tunebook.config import PluginConfig
+from tunebook.composition import Block, CompositionError, Stack
+from tunebook.config import PluginConfig, Section
 from tunebook.specs import StrategyPlugin, hookimpl
+from tunebook_plugins.strategies.adapter.legality import composition_problems
+from tunebook_plugins.strategies.adapter.methods import (
+    METHODS,
+    OPTIONS,
+    MethodName,
+    unknown_options,
+)
+
+AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class TrainedAdapter(Section):
+    """An adapter that is there already."""
+
+    run: str = Field(
+        min_length=1,
+        description=(
+            "The run that trained it: its id, its unambiguous beginning, or its folder; or a "
+            "folder that the adapters library has written with safetensors."
+        ),
+    )
 
 
 class AdapterConfig(PluginConfig):
-    """Learns bottleneck layers between frozen ones."""
+    """Learns small parts between or beside frozen layers, and how they are put together."""
 
     kind: Literal["adapter"] = "adapter"
-    method: Literal["seq_bn", "double_seq_bn", "par_bn"] = Field(
+    method: MethodName = Field(
         "seq_bn",
+        description="; ".join(f"{name}: {method.summary}" for name, method in METHODS.items()),
+    )
+    name: AdapterName = Field("task", description="Name of the new adapter.")
+    reduction_factor: float | None = Field(
+        None,
+        gt=0,
+        le=1024,
         description=(
-            "seq_bn: after the feed-forward layer (Pfeiffer et al. 2020); double_seq_bn: after "
-            "attention too (Houlsby et al. 2019); par_bn: beside it (He et al. 2021)."
+            "Width of the layer over width of the bottleneck; null for the method's own: 16, "
+            "par_bn 2, compacter 32."
         ),
     )
-    reduction_factor: float = Field(
-        16.0, gt=0, le=1024, description="Width of the layer over width of the bottleneck."
+    non_linearity: Literal["relu", "gelu", "swish", "tanh", "leakyrelu"] | None = Field(
+        None, description="Activation inside the bottleneck; null for the method's own."
     )
-    name: str = Field(
-        "task", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the adapter when exported."
+    prefix_length: int | None = Field(
+        None, ge=1, le=1024, description="Learnt keys and values in each layer; null for 30."
     )
+    r: int | None = Field(
+        None, ge=1, le=1024, description="Rank of the low-rank updates; null for 8."
+    )
+    alpha: int | None = Field(
+        None, ge=1, le=4096, description="The updates are scaled by alpha / r; null for 8."
+    )
+    drop_layers: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description=(
+            "The lowest layers, so many of them, carry nothing new, which saves their backward "
+            "pass (AdapterDrop, Rücklé et al. 2021, arXiv:2010.11918)."
+        ),
+    )
+    adapters: dict[AdapterName, TrainedAdapter] = Field(
+        {}, description="Adapters of earlier runs by the names that `composition` has for them."
+    )
+    composition: Block | None = Field(
+        None,
+        description=(
+            "What is active, such as {stack: [language, task]}, where the last adapter is trained "
+            "and the others stay frozen, or {fuse: [a, b]}, where only the fusion is trained (the "
+            "paper takes a learning rate of 5e-5). `name` is new, others are of `adapters`. Null "
+            "for the new adapter alone."
+        ),
+    )
+
+    @property
+    def block(self) -> Block:
+        """What is active."""
+        return Stack(self.name) if self.composition is None else self.composition
+
+    @model_validator(mode="after")
+    def _method_knows_its_options(self) -> AdapterConfig:
+        unknown = unknown_options(self.method, {name: getattr(self, name) for name in OPTIONS})
+        if unknown:
+            raise ValueError("; ".join(unknown))
+        return self
+
+    @model_validator(mode="after")
+    def _composition_is_legal(self) -> AdapterConfig:
+        problems = composition_problems(self.block, self.name, [*self.adapters])
+        if problems:
+            raise CompositionError(*problems)
+        return self
 
 
 @hookimpl
 def tunebook_strategies() -> Iterator[StrategyPlugin]:
     yield StrategyPlugin(
         "adapter",
-        "Bottleneck adapters inside a frozen backbone.",
+        "Small parts inside a frozen backbone, alone or composed with those of earlier runs.",
         AdapterConfig,
         "tunebook_plugins.strategies.adapter.impl:Adapter",
         requires=("adapters",),
@@ -44,5 +119,5 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "learning_rate": 1e-3,
             "head_learning_rate": 1e-3,
         },
-        paper="Pfeiffer et al. 2020, arXiv:2005.00247",
+        paper="Poth et al. 2023, arXiv:2311.11077",
     )

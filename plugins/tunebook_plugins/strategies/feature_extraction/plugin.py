@@ -22,7 +22,7 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         "Frozen backbone: its outputs are computed once, the head learns on the cache.",
         FeatureExtractionConfig,
         "tunebook_plugins.strategies.feature_extraction.impl:FeatureExtraction",
-        tags=Tags(frozen_backbone=True),
+        tags=Tags(frozen_backbone=True, forms=("linear",)),
         training={
             "epochs": 30,
             "learning_rate": 3e-3,

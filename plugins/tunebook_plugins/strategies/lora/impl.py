@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import peft
-from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as ATTENTION
 from torch import nn
 
-from tunebook.contracts import Prepared, StrategyContext
-from tunebook.errors import ConfigError, Problem, did_you_mean
+from tunebook.contracts import GroupOf, Prepared, StrategyContext
+from tunebook.errors import ConfigError, Problem
+from tunebook_plugins.peft_support import (
+    ATTENTION,
+    check_targets,
+    default_targets,
+    is_transposed,
+    linear,
+    matching,
+    matrices,
+    wrap,
+)
 from tunebook_plugins.strategies.lora.plugin import LoraConfig
 
 
@@ -20,61 +29,58 @@ class Lora:
         self.config = config
 
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared:
+        targets = self._targets(model.backbone, context)
+        layers = _layers(model.backbone, targets)
+        self._check_rank(layers)
         config = peft.LoraConfig(
             r=self.config.r,
             lora_alpha=self.config.alpha,
             lora_dropout=self.config.dropout,
-            target_modules=self._targets(model.backbone, context.architecture),
+            target_modules=targets,
             bias=self.config.bias,
+            use_rslora=self.config.rslora,
+            use_dora=self.config.dora,
+            fan_in_fan_out=is_transposed(layers),
         )
-        backbone = peft.get_peft_model(model.backbone, config)
-        model.backbone = backbone
+        return wrap(model, config, context, self._group_of(context))
 
-        def export(folder: Path) -> None:
-            backbone.save_pretrained(str(folder))
-
-        return Prepared(model, context.groups(model), export=export)
-
-    def _targets(self, backbone: nn.Module, architecture: str) -> str | list[str]:
+    def _targets(self, backbone: nn.Module, context: StrategyContext) -> str | list[str]:
         if self.config.targets == "all":
             return "all-linear"
         if self.config.targets == "attention":
-            if architecture not in ATTENTION:
-                raise ConfigError(_no_default(architecture, _endings(backbone)))
-            return list(ATTENTION[architecture])
-        endings = _endings(backbone)
-        unknown = [name for name in self.config.targets if name.split(".")[-1] not in endings]
-        if unknown:
-            raise ConfigError(*(_unknown_target(name, endings) for name in unknown))
-        return list(self.config.targets)
+            return default_targets(ATTENTION, context, backbone, "write `all`, or name")
+        return check_targets(self.config.targets, matrices(backbone))
+
+    def _check_rank(self, layers: Mapping[str, nn.Module]) -> None:
+        name, layer = min(layers.items(), key=lambda item: min(item[1].weight.shape))
+        rows, columns = layer.weight.shape
+        if self.config.r > min(rows, columns):
+            raise ConfigError(
+                Problem(
+                    "strategy.rank",
+                    "strategy.r",
+                    f"at most {min(rows, columns)}: `{name}` is {rows} × {columns}",
+                    str(self.config.r),
+                    "lower the rank, or leave that layer out of `strategy.targets`",
+                )
+            )
+
+    def _group_of(self, context: StrategyContext) -> GroupOf | None:
+        ratio = self.config.plus_ratio
+        if ratio is None:
+            return None
+
+        def group_of(name: str) -> tuple[str, float]:
+            if context.is_head(name):
+                return "head", context.head_learning_rate
+            if "lora_B" in name or "lora_embedding_B" in name:
+                return "B", context.learning_rate * ratio
+            return "A", context.learning_rate
+
+        return group_of
 
 
-def _endings(backbone: nn.Module) -> list[str]:
-    """Returns the last parts of the names of all layers that hold a matrix."""
-    return sorted(
-        {
-            name.split(".")[-1]
-            for name, module in backbone.named_modules()
-            if getattr(module, "weight", None) is not None and module.weight.ndim == 2
-        }
-    )
-
-
-def _unknown_target(name: str, endings: list[str]) -> Problem:
-    return Problem(
-        "strategy.target",
-        "strategy.targets",
-        "ends of module names of the backbone",
-        f"`{name}`",
-        did_you_mean(name, endings),
-    )
-
-
-def _no_default(architecture: str, endings: list[str]) -> Problem:
-    return Problem(
-        "strategy.target",
-        "strategy.targets",
-        "an architecture in peft's table of attention matrices",
-        f"`{architecture}`",
-        f"write `all`, or name some of: {', '.join(endings)}",
-    )
+def _layers(backbone: nn.Module, targets: str | list[str]) -> dict[str, nn.Module]:
+    if isinstance(targets, str):
+        return linear(backbone)
+    return matching(matrices(backbone), targets)

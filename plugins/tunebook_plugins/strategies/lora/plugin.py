@@ -21,12 +21,36 @@ class LoraConfig(PluginConfig):
     targets: tuple[str, ...] | Literal["attention", "all"] = Field(
         "all",
         description=(
-            "`attention`: what peft's table names for the architecture; `all`: every linear "
+            "`attention`: query and value, by a table of architectures; `all`: every linear "
             "layer; or the ends of module names, such as [query, value]."
         ),
     )
     bias: Literal["none", "all", "lora_only"] = Field(
         "none", description="Which biases are trained as well."
+    )
+    rslora: bool = Field(
+        False,
+        description=(
+            "Scale updates by alpha / √r, so that a high rank learns as fast as a low one "
+            "(Kalajdzievski 2023, arXiv:2312.03732)."
+        ),
+    )
+    dora: bool = Field(
+        False,
+        description=(
+            "Learn the length of each matrix column apart from its direction; slower "
+            "(DoRA, Liu et al. 2024, arXiv:2402.09353)."
+        ),
+    )
+    plus_ratio: float | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description=(
+            "Rate of the B matrices over that of the A matrices, which is the learning rate and "
+            "wants to be lower then; 16 in the paper, null for equal rates "
+            "(LoRA+, Hayou et al. 2024, arXiv:2402.12354)."
+        ),
     )
 
 

@@ -1,0 +1,90 @@
+"""Which compositions one classifier can be trained with. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from tunebook.composition import BatchSplit, Block, Fuse, MultiTask, Parallel, check
+from tunebook.errors import Problem
+
+ILLEGAL: Mapping[type[Block], str] = {
+    Parallel: "it answers once for each adapter, and there is one head",
+    BatchSplit: "it cuts every batch in the same parts, and batches differ in size",
+    MultiTask: "it must be told the task of each text, and there is one task",
+}
+"""By block, why it isn't for a classifier of one task."""
+
+
+def composition_problems(block: Block, new: str, trained: Sequence[str]) -> list[Problem]:
+    """Returns what keeps a block from being trained.
+
+    Args:
+        block: What is to be active; nothing is wrong with it as such.
+        new: Name of the adapter that is made.
+        trained: Names of the adapters that there are already.
+    """
+    found = [*_names_taken(new, trained), *check(block, [new, *trained]), *_illegal(block)]
+    return found or [*_untrained(block, new), *_unused(block, trained)]
+
+
+def fusions(block: Block) -> list[Fuse]:
+    """Returns the blocks that have weights of their own, which are then all that is trained."""
+    return [inside for inside in block.blocks() if isinstance(inside, Fuse)]
+
+
+def _names_taken(new: str, trained: Sequence[str]) -> Iterator[Problem]:
+    if new in trained:
+        yield Problem(
+            "composition.name_taken",
+            f"adapters.{new}",
+            "another name than that of the new adapter",
+            f"`{new}`, which `name` says too",
+            "rename one of them",
+        )
+
+
+def _illegal(block: Block) -> Iterator[Problem]:
+    for inside in block.blocks():
+        if type(inside) in ILLEGAL:
+            yield Problem(
+                "composition.one_task",
+                "composition",
+                "`stack`, `fuse` and `average` for a classifier of one task",
+                f"`{inside}`: {ILLEGAL[type(inside)]}",
+                "train on one task at a time, or use `fuse` to learn from several adapters",
+            )
+
+
+def _untrained(block: Block, new: str) -> Iterator[Problem]:
+    """The new adapter is what is trained: it comes last, and nothing is fused with it."""
+    fused = [fuse for fuse in fusions(block) if new in fuse.adapters]
+    for fuse in fused:
+        yield Problem(
+            "composition.fuse_untrained",
+            "composition",
+            "trained adapters inside `fuse`, which learns how to mix them",
+            f"`{fuse}` with `{new}`, which is new",
+            f"train `{new}` first and name its run in `adapters`",
+        )
+    stays = bool(fusions(block)) or block.adapters[-1] != new
+    if new in block.adapters and stays and not fused:
+        yield Problem(
+            "composition.not_trained",
+            "composition",
+            "the new adapter last, where it is trained"
+            + (", and no `fuse`, which would be trained alone" if fusions(block) else ""),
+            f"`{new}` in `{block}`",
+            f"put `{new}` last, or name the run that trained it in `adapters`",
+        )
+
+
+def _unused(block: Block, trained: Sequence[str]) -> Iterator[Problem]:
+    for name in trained:
+        if name not in block.adapters:
+            yield Problem(
+                "composition.unused_adapter",
+                f"adapters.{name}",
+                "an adapter that `composition` puts to use",
+                f"`{block}` without `{name}`",
+                f"write such as `composition: {{stack: [{name}, task]}}`, or leave it out",
+            )

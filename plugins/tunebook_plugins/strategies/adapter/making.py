@@ -1,0 +1,88 @@
+"""The new adapter's config in the adapters library, checked against the backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import adapters
+from torch import nn
+
+from tunebook.contracts import StrategyContext
+from tunebook.errors import ConfigError, Problem
+from tunebook_plugins.strategies.adapter.methods import METHODS
+from tunebook_plugins.strategies.adapter.plugin import AdapterConfig
+
+
+def method_config(
+    config: AdapterConfig, backbone: nn.Module, context: StrategyContext
+) -> adapters.AdapterConfig:
+    """Returns what the library makes the adapter from.
+
+    Raises:
+        ConfigError: With everything that doesn't fit the backbone.
+    """
+    method = METHODS[config.method]
+    given = {name: getattr(config, name) for name in method.options}
+    options = {name: value for name, value in given.items() if value is not None}
+    made = getattr(adapters, method.config)(leave_out=[*range(config.drop_layers)], **options)
+    width = int(backbone.config.hidden_size)
+    problems = [
+        *_no_layer_left(config.drop_layers, context.layers),
+        *_rank_above(made, width),
+        *_indivisible(made, width),
+        *_reserved(config.name),
+    ]
+    if problems:
+        raise ConfigError(*problems)
+    return made
+
+
+def _no_layer_left(dropped: int, layers: int) -> Iterator[Problem]:
+    if dropped >= layers:
+        yield Problem(
+            "strategy.drop_layers",
+            "strategy.drop_layers",
+            f"at most {layers - 1}: the model has {layers} layers",
+            str(dropped),
+            "lower it, so that a layer is left to learn",
+        )
+
+
+def _rank_above(made: Any, width: int) -> Iterator[Problem]:
+    if made.get("architecture") == "lora" and made["r"] > width:
+        yield Problem(
+            "strategy.rank",
+            "strategy.r",
+            f"at most {width}, the width of the model",
+            str(made["r"]),
+            "lower the rank",
+        )
+
+
+def _indivisible(made: Any, width: int) -> Iterator[Problem]:
+    """Kronecker products are made of `phm_dim` parts."""
+    if not made.get("phm_layer"):
+        return
+    parts, bottleneck = made["phm_dim"], int(width // made["reduction_factor"])
+    if width % parts or bottleneck % parts or not bottleneck:
+        fitting = [f for f in (2, 4, 8, 16, 32, 64) if width // f and not (width // f) % parts]
+        yield Problem(
+            "strategy.reduction_factor",
+            "strategy.reduction_factor",
+            f"a bottleneck that `compacter` can cut in {parts} parts, of a model {width} wide",
+            f"{made['reduction_factor']:g}, which makes it {bottleneck} wide",
+            f"write one of {', '.join(map(str, fitting))}" if fitting else "use another method",
+        )
+
+
+def _reserved(name: str) -> Iterator[Problem]:
+    """Adapters are items of a ModuleDict, which doesn't take the names of its own methods."""
+    if hasattr(nn.ModuleDict(), name):
+        yield Problem(
+            "strategy.name",
+            "strategy.name",
+            "a name that torch's ModuleDict doesn't use itself",
+            f"`{name}`",
+            f"write such as `my_{name}`",
+        )

@@ -1,0 +1,41 @@
+"""`bitfit`: nothing is trained but biases and the head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from tunebook.config import PluginConfig
+from tunebook.specs import StrategyPlugin, Tags, hookimpl
+
+
+class BitFitConfig(PluginConfig):
+    """Trains bias terms and the head; a thousandth of the parameters."""
+
+    kind: Literal["bitfit"] = "bitfit"
+    targets: Literal["all", "attention", "feed_forward"] = Field(
+        "all",
+        description=(
+            "Which biases: all, those of norms included; those of the linear layers inside "
+            "attention; or those of the linear layers outside it."
+        ),
+    )
+
+
+@hookimpl
+def tunebook_strategies() -> Iterator[StrategyPlugin]:
+    yield StrategyPlugin(
+        "bitfit",
+        "Bias terms and the head only.",
+        BitFitConfig,
+        "tunebook_plugins.strategies.bitfit.impl:BitFit",
+        tags=Tags(families=("encoder", "decoder")),  # T5 has no biases
+        training={
+            "epochs": 10,
+            "learning_rate": 1e-3,
+            "head_learning_rate": 1e-3,
+        },
+        paper="Ben Zaken et al. 2021, arXiv:2106.10199",
+    )
