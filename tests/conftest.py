@@ -21,6 +21,11 @@ def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save_tiny_gpt2(tmp_path_factory.mktemp("tiny_gpt2"))
 
 
+@pytest.fixture(scope="session")
+def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.save_tiny_t5(tmp_path_factory.mktemp("tiny_t5"))
+
+
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps caches and runs of tests out of the user's folders."""

@@ -46,6 +46,7 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["show", "no-such-run"],
         ["predict", "no-such-run", "text"],
         ["run", "medical_coding", "-p", "stratgy=lora"],
+        ["check", "no-such-plugin"],
     ],
     ids=" ".join,
 )
@@ -67,7 +68,9 @@ def test_the_probe_would_notice() -> None:
         "tunebook.cases",
         "tunebook.cli.application",
         "tunebook.events",
+        "tunebook.composition",
         "tunebook.host",
+        "tunebook.testing",
         "tunebook.notebooks",
         "tunebook.progress",
         "tunebook.records",

@@ -4,8 +4,8 @@
 
 The plain Trainer is what one writes by hand: AutoModelForSequenceClassification, fp32, dynamic
 padding, its default AdamW and random batches. Batch size, epochs, rate and data are the same.
-The speed of a virtual machine drifts by a third within minutes, so the contenders take turns of a few
-steps: each trains in a process of its own, and one of them runs at a time.
+The speed of a virtual machine drifts by a third within minutes, so the contenders take turns of
+a few steps: each trains in a process of its own, and one of them runs at a time.
 """
 
 from __future__ import annotations

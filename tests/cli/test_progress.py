@@ -17,6 +17,7 @@ from tunebook.events import (
     Noted,
     RunEnded,
     StageStarted,
+    StageStep,
     StepTaken,
 )
 from tunebook.progress import (
@@ -171,9 +172,9 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_every_event_comes_back_from_its_line() -> None:
-    kinds = {type(event) for event in RUN}
-    assert kinds == set(EVENT_TYPES.values())
-    assert [parse_event(json.dumps(event.to_dict())) for event in RUN] == RUN
+    events = [*RUN, StageStep(1, 2, 0.5, 0.7, 1e-4, 90.0, 1.0, stage="mlm")]
+    assert {type(event) for event in events} == set(EVENT_TYPES.values())
+    assert [parse_event(json.dumps(event.to_dict())) for event in events] == events
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "3", '{"type": "new"}', '{"type": "stage"}'])

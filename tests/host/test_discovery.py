@@ -52,7 +52,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_bundled_plugins_are_found_like_a_strangers() -> None:
     host = PluginHost(strict=True)
-    assert host.names("strategy") == ["adapter", "feature_extraction", "full", "lora"]
+    assert len(host.names("strategy")) == 14
+    assert {"adapter", "feature_extraction", "full", "lora"} < set(host.names("strategy"))
     assert {"csv", "hub", "icd10cm", "jsonl", "licences", "memory", "parquet"} <= set(
         host.names("datasource")
     )

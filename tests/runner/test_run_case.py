@@ -392,3 +392,17 @@ def test_a_record_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         directory.read_record()
     assert caught.value.problems[0].code == "record.newer"
+
+
+def test_a_training_does_not_leave_its_precision_to_the_next(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    """Transformers keeps it in the environment; a notebook trains more than once."""
+    settings = tiny.case_content(tiny_bert)["training"]
+    alone = run_case(case(tiny_bert), runs_dir=tmp_path, listeners=[])
+    run_case(
+        case(tiny_bert, training=settings | {"precision": "bf16"}), runs_dir=tmp_path, listeners=[]
+    )
+    after = run_case(case(tiny_bert), runs_dir=tmp_path, listeners=[])
+    texts = ["heart valve acute", "skin rash mild", "lung cough"]
+    assert (after.classifier.logits(texts) == alone.classifier.logits(texts)).all()

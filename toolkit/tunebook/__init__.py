@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tunebook.errors import TunebookError
     from tunebook.export import load_classifier
     from tunebook.host import PluginHost
+    from tunebook.rates import find_learning_rate
     from tunebook.runner import run_case, trace_learning_curve
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
@@ -24,6 +25,7 @@ _HOMES = {
     "PluginHost": "tunebook.host",
     "Run": "tunebook.runs",
     "TunebookError": "tunebook.errors",
+    "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
     "load_case": "tunebook.cases",
     "load_classifier": "tunebook.export",
@@ -40,6 +42,7 @@ __all__ = [
     "PluginHost",
     "Run",
     "TunebookError",
+    "find_learning_rate",
     "hookimpl",
     "load_case",
     "load_classifier",

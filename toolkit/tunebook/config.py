@@ -113,11 +113,23 @@ class TextConfig(Section):
 class HeadConfig(Section):
     """The part on top of the backbone that is new."""
 
-    pooling: Literal["auto", "mean", "cls", "last"] = Field(
+    form: Literal["auto", "linear", "label_words"] = Field(
         "auto",
         description=(
-            "How token states become one vector; auto takes mean for encoders and the last "
-            "token for decoders."
+            "`linear`: a linear layer over one vector a text. `label_words`: the likelihood of "
+            "each class's words as the answer of an encoder-decoder. auto takes label words for "
+            "encoder-decoders, unless `init` is `probe`."
+        ),
+    )
+    label_words: dict[str, str] = Field(
+        {}, description="Words by class name, for label words; a class is its own word otherwise."
+    )
+    pooling: Literal["auto", "mean", "cls", "last", "decoder"] = Field(
+        "auto",
+        description=(
+            "How token states become one vector: their mean, the first or the last token, or what "
+            "an encoder-decoder's decoder begins with. auto takes the last token for decoders "
+            "and the mean otherwise."
         ),
     )
     normalise: bool = Field(
@@ -134,6 +146,58 @@ class HeadConfig(Section):
     probe_c: float = Field(
         0.01, gt=0, description="Inverse regularisation strength of that logistic regression."
     )
+
+
+class PretrainingConfig(Section):
+    """More pretraining on texts of the domain, before the task stage: it needs no labels."""
+
+    objective: Literal["auto", "mlm", "clm", "span_corruption", "nsp"] = Field(
+        "auto",
+        description=(
+            "What is learnt from texts: `mlm` masked words (Devlin et al. 2019, arXiv:1810.04805), "
+            "`clm` the next token, `span_corruption` cut-out spans (Raffel et al. 2020, "
+            "arXiv:1910.10683), `nsp` whether a sentence follows another (Devlin et al. 2019). "
+            "auto takes mlm, clm or span_corruption, by the model's family."
+        ),
+    )
+    text: str | None = Field(
+        None, min_length=1, description="Text column of `corpus`; null for task.text."
+    )
+    held_out: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description=(
+            "Share of `corpus` that is only measured on; without a corpus the texts of the "
+            "validation split are."
+        ),
+    )
+    measured_texts: int = Field(
+        1000, ge=1, description="Most held-out texts that are measured, before and after."
+    )
+    mask_share: float = Field(
+        0.15, gt=0, lt=1, description="Share of tokens to be guessed (mlm and span_corruption)."
+    )
+    whole_words: bool = Field(
+        False, description="Mask all tokens of a word together, not some of them (mlm only)."
+    )
+    span_length: float = Field(
+        3.0, ge=1, le=100, description="Mean tokens of a cut-out span (span_corruption only)."
+    )
+    method: Literal["full", "lora"] = Field(
+        "full",
+        description=(
+            "`lora` learns low-rank updates, which are merged into the backbone before the task "
+            "stage: less memory, and the pretrained weights move less."
+        ),
+    )
+    rank: int = Field(16, ge=1, le=1024, description="Rank of the updates (lora only).")
+    epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the corpus.")
+    max_steps: int | None = Field(None, ge=1, description="Upper bound of optimiser steps.")
+    learning_rate: float = Field(1e-4, gt=0, le=10, description="Peak rate.")
+    batch_size: int = Field(32, ge=1, description="Texts in one step on one device.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
+    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps with a rising rate.")
 
 
 class EarlyStopping(Section):
@@ -193,6 +257,16 @@ class TrainingConfig(Section):
     )
     restore_best: bool = Field(
         True, description="End with the weights of the best validation score, not the last ones."
+    )
+    cache_frozen: bool = Field(
+        True,
+        description=(
+            "Compute the outputs of frozen lower layers once and read them from disk at every "
+            "epoch. Results are the same; dropout is off in frozen layers in either case."
+        ),
+    )
+    cache_limit_gb: float = Field(
+        8.0, ge=0, le=10_000, description="Largest cache of frozen layers, in GB on disk."
     )
     early_stopping: EarlyStopping | None = Field(
         None, description="Stop when the validation score stops improving; null to train on."
@@ -259,6 +333,17 @@ class CaseConfig(Section):
     text: TextConfig = Field(TextConfig(), description="How a text becomes tokens.")
     model: SerializeAsAny[PluginConfig] = Field(description="The pretrained model.")
     head: HeadConfig = Field(HeadConfig(), description="The new part on top of it.")
+    corpus: SerializeAsAny[PluginConfig] | None = Field(
+        None,
+        description=(
+            "Where the texts for `pretraining` come from; null for the training texts of the case. "
+            "Texts that its validation or test split has too are left out."
+        ),
+    )
+    pretraining: PretrainingConfig | None = Field(
+        None,
+        description="Pretraining on texts of the domain before the task stage; null for none.",
+    )
     strategy: SerializeAsAny[PluginConfig] = Field(description="How the model is adapted.")
     training: TrainingConfig = Field(TrainingConfig(), description="The training stage.")
     metrics: tuple[SerializeAsAny[PluginConfig], ...] = Field(

@@ -155,6 +155,58 @@ class ModelSource(Protocol):
 
 
 ParamGroup = dict[str, Any]
+GroupOf = Callable[[str], tuple[str, float]]
+"""By parameter name, the name of the optimiser group it belongs to, and that group's rate."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Training before the task's, on the same loop.
+
+    Attributes:
+        name: What events and the record call it.
+        section: Config section that holds its settings, for the advice of errors.
+        model: Its forward takes a batch by name and returns the loss, a scalar.
+        inputs: n items: ``inputs[rows]`` is the batch of some rows, a mapping of tensors, and
+            ``inputs.lengths`` of shape (n,) is what rows of a batch are alike in.
+        groups: Optimiser parameter groups.
+        training: What differs from the defaults of `tunebook.config.TrainingConfig`.
+    """
+
+    name: str
+    section: str
+    model: nn.Module
+    inputs: Any
+    groups: Sequence[ParamGroup]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StageRunner(Protocol):
+    """What a strategy may use between preparing the model and the task stage."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def train(self) -> Any:
+        """The tokenised training split: `input_ids`, `document`, `targets` and `pad`."""
+        ...
+
+    def run(self, stage: Stage) -> dict[str, Any]:
+        """Trains `stage.model` in place; returns what the record keeps of it.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        ...
+
+    def fit_head(self, c: float) -> None:
+        """Puts a logistic regression on the features of the training split into the linear head.
+
+        Args:
+            c: Inverse regularisation strength.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -168,8 +220,12 @@ class Prepared:
         callbacks: Extra trainer callbacks.
         cache_features: True when the backbone is frozen and deterministic, so that its pooled
             output may be computed once and the head trained on the cache.
+        frozen_layers: How many of the lowest blocks, embeddings included, stay as they are and
+            have nothing put into them; their outputs may be computed once.
         export: Writes the adapted backbone in the format of its own library (a transformers,
             peft or adapters folder) into the folder it is given.
+        before: Runs stages of the strategy's own before the task stage, never when a saved model
+            is loaded. Returns what the record keeps of them, by the name of the stage.
     """
 
     model: nn.Module
@@ -177,7 +233,9 @@ class Prepared:
     trainer: type | None = None
     callbacks: Sequence[Any] = ()
     cache_features: bool = False
+    frozen_layers: int = 0
     export: Callable[[Path], None] | None = None
+    before: Callable[[StageRunner], Mapping[str, Any]] | None = None
 
 
 class StrategyContext(Protocol):
@@ -202,6 +260,39 @@ class StrategyContext(Protocol):
         """False when a saved model is being rebuilt to predict."""
         ...
 
+    @property
+    def free_positions(self) -> int | None:
+        """Positions that the longest input leaves free for a prompt, None when there is no bound.
+
+        Only known while training.
+        """
+        ...
+
+    @property
+    def layers(self) -> int:
+        """Number n of blocks of the backbone."""
+        ...
+
+    @property
+    def weights(self) -> str | None:
+        """Hash of the pretrained weights; only known while training."""
+        ...
+
+    def model_of(self, run: str) -> Path:
+        """Returns the `model/` folder of an earlier run.
+
+        Args:
+            run: A run id, its unambiguous beginning, or the folder of the run.
+
+        Raises:
+            ConfigError: There is no such run.
+        """
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """Returns the token numbers of `text`, without special tokens; only while training."""
+        ...
+
     def is_head(self, name: str) -> bool:
         """Whether the parameter `name` belongs to the new head."""
         ...
@@ -210,8 +301,36 @@ class StrategyContext(Protocol):
         """Whether the parameter `name` belongs to the embeddings."""
         ...
 
-    def groups(self, model: nn.Module) -> list[ParamGroup]:
-        """Returns groups of what is trainable: head and backbone rates, decay on matrices only."""
+    def depth_of(self, name: str) -> int:
+        """Returns how high the parameter `name` lies.
+
+        0 for embeddings and their norms, 1…n for blocks from the bottom (an encoder's before a
+        decoder's), n + 1 for a final norm, the head and whatever else is above.
+        """
+        ...
+
+    def frozen_layers(self, model: nn.Module) -> int:
+        """Returns how many of the lowest blocks don't learn, embeddings included.
+
+        For `Prepared.frozen_layers` of a strategy that puts nothing into the blocks.
+        """
+        ...
+
+    def by_depth(self, decay: float = 1.0) -> GroupOf:
+        """Returns one group per depth for `groups`; each has `decay` times the rate above it."""
+        ...
+
+    def groups(self, model: nn.Module, group_of: GroupOf | None = None) -> list[ParamGroup]:
+        """Returns groups of what is trainable, with weight decay on matrices only.
+
+        Args:
+            model: The classifier.
+            group_of: Group and rate of a parameter; head and backbone with their rates when None.
+        """
+        ...
+
+    def note(self, text: str) -> None:
+        """Tells the reader of the run something, while it is prepared or trained."""
         ...
 
 
@@ -224,3 +343,25 @@ class Strategy(Protocol):
     """
 
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared: ...
+
+
+@runtime_checkable
+class RestorableStrategy(Strategy, Protocol):
+    """A strategy that builds on more than its config and the pretrained model.
+
+    What it took from elsewhere must be in `Prepared.export`, so that a saved run needs nothing
+    but its own folder; frozen weights come from there, trained ones are put back afterwards.
+    """
+
+    def restore(self, model: nn.Module, context: StrategyContext, export: Path) -> Prepared:
+        """Builds the structure that `prepare` built, from what was exported.
+
+        Args:
+            model: The classifier.
+            context: As for `prepare`.
+            export: The folder that `Prepared.export` wrote.
+
+        Raises:
+            ConfigError: The folder is damaged.
+        """
+        ...

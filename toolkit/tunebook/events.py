@@ -45,6 +45,14 @@ class StepTaken(Event):
 
 
 @dataclass(frozen=True)
+class StageStep(StepTaken):
+    """The same in a stage before the task's, so that nobody takes its loss for the task's."""
+
+    type: ClassVar[str] = "stage_step"
+    stage: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The validation split was scored."""
 

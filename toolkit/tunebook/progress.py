@@ -20,11 +20,12 @@ from tunebook.events import (
     Noted,
     RunEnded,
     StageStarted,
+    StageStep,
     StepTaken,
 )
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
-    cls.type: cls for cls in (StageStarted, StepTaken, Evaluated, Noted, RunEnded)
+    cls.type: cls for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, RunEnded)
 }
 LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4

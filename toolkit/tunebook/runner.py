@@ -145,8 +145,9 @@ class Execution:
             dataset = load_dataset(self.case, self.host)
         self.write(data=_about_data(dataset), precision=vars(precision))
         with self.stage("model"):
-            subject = Subject.build(self.case, self.host, dataset, precision)
+            subject = Subject.build(self.case, self.host, dataset, precision, self.note)
         self.write(model=subject.about())
+        self.pretrain(subject)
         with self.stage("strategy"):
             prepared = subject.prepare()
         self.prepared(prepared)
@@ -155,7 +156,7 @@ class Execution:
         with self.stage("evaluation"):
             report = self.evaluate(subject, prepared)
         self.write(
-            training=result.to_dict(),
+            training=self.record.training | result.to_dict(),
             report=report,
             data=self.record.data | {"shortened_texts": subject.shortened},
         )
@@ -169,13 +170,24 @@ class Execution:
         self.log(RunEnded("succeeded"))
         self.notify("tunebook_run_finished", run=self.record, record=self.record)
 
+    def pretrain(self, subject: Subject) -> None:
+        """Pretrains the backbone where the case asks for it."""
+        if self.case.pretraining is not None:
+            with self.stage("pretraining"):
+                about = subject.pretrain(self.directory.checkpoints, self.log)
+            self.write(training={"pretraining": about})
+
     def prepared(self, prepared: Prepared) -> None:
         """Records what the strategy made of the model."""
         self.write(parameters=count_parameters(prepared.model))
         self.notify("tunebook_model_prepared", run=self.record, summary=self.record.parameters)
 
     def train(self, subject: Subject, prepared: Prepared) -> TrainingResult:
-        """Trains the prepared model."""
+        """Trains the prepared model, after the stages that its strategy wants before."""
+        if prepared.before is not None:
+            stages = subject.stages(prepared, self.directory.checkpoints, self.log)
+            about = dict(prepared.before(stages))
+            self.write(training=self.record.training | about)
         inputs = {name: subject.inputs(name, prepared) for name in ("train", "validation")}
         validation = draw_documents(inputs["validation"], self.case)
         targets = validation.targets
@@ -254,6 +266,10 @@ class Execution:
         """Writes the record with `changes`."""
         self.record = self.record.updated(**changes, peak_memory_mb=round(peak_memory_mb(), 1))
         self.directory.write_record(self.record)
+
+    def note(self, text: str) -> None:
+        """Tells of something in the events."""
+        self.log(Noted(text))
 
     def warn(self, text: str) -> None:
         """Adds a warning to the record and the events."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Union, get_args
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from tunebook.config import CaseConfig
-from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
+from tunebook.errors import ConfigError, Problem, TunebookError, did_you_mean, shorten
 from tunebook.host import PluginHost
 
 PLUGIN_FIELDS: Mapping[str, tuple[str, bool]] = {
     "data": ("datasource", False),
+    "corpus": ("datasource", False),
     "model": ("model", False),
     "strategy": ("strategy", False),
     "augmentation": ("augmenter", True),
@@ -54,7 +55,8 @@ class CaseSchema:
         try:
             case = self.model.model_validate_json(text, strict=True)
         except ValidationError as error:
-            raise ConfigError(*(self._problem(e, content) for e in error.errors())) from error
+            problems = [p for each in error.errors() for p in self._problems(each, content)]
+            raise ConfigError(*problems) from error
         problems = [*self._beyond_types(case)]
         if problems:
             raise ConfigError(*problems)
@@ -94,10 +96,14 @@ class CaseSchema:
                 "choose another strategy",
             )
 
-    def _problem(self, error: Any, content: Mapping[str, Any]) -> Problem:
+    def _problems(self, error: Any, content: Mapping[str, Any]) -> list[Problem]:
         path = _path(error["loc"], content)
         fault = Fault(self.model, path, error, content)
-        return _BUILDERS.get(error["type"], _invalid)(fault)
+        own = error.get("ctx", {}).get("error")
+        if isinstance(own, TunebookError):  # a config's own validator says it better
+            places = [f"{fault.where}.{problem.where}".rstrip(".") for problem in own.problems]
+            return [replace(p, where=w) for p, w in zip(own.problems, places, strict=True)]
+        return [_BUILDERS.get(error["type"], _invalid)(fault)]
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ def case_model(host: PluginHost) -> type[CaseConfig]:
         base = CaseConfig.model_fields[name]
         if is_list:
             annotation = tuple[annotation, ...]
+        if base.default is None:
+            annotation = annotation | None
         fields[name] = (
             annotation,
             Field(default=base.default, description=base.description),
@@ -143,7 +151,8 @@ def plugin_configs(case: CaseConfig) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, (kind, is_list) in PLUGIN_FIELDS.items():
         value = getattr(case, name)
-        found += [(kind, item) for item in (value if is_list else (value,))]
+        items = value if is_list else (value,)
+        found += [(kind, item) for item in items if item is not None]
     return found
 
 

@@ -6,28 +6,44 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import transformers
 
 from tunebook.config import CaseConfig
 from tunebook.contracts import Prepared
-from tunebook.data.dataset import Dataset
+from tunebook.data.corpus import load_corpus
+from tunebook.data.dataset import SPLITS, Dataset
 from tunebook.data.tokens import encode_texts
 from tunebook.errors import ConfigError, Problem
+from tunebook.events import EventLog
 from tunebook.export import save_classifier
 from tunebook.host import PluginHost
-from tunebook.models.load import load_backbone, load_tokenizer
+from tunebook.legality import check_legal
+from tunebook.models.layers import blocks_of
+from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
+from tunebook.tasks.build import build_classifier, head_form
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 from tunebook.training.features import cached_features, fingerprint
-from tunebook.training.inputs import FeatureInputs, Inputs, TokenInputs, subset
+from tunebook.training.inputs import FeatureInputs, Inputs, PrefixInputs, TokenInputs, subset
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import encode_features
+from tunebook.training.prefix import (
+    Prefix,
+    agrees,
+    compute_states,
+    keep_in_evaluation,
+    states_bytes,
+)
+from tunebook.training.pretraining import Pretraining, pretrain, weights_hash
 from tunebook.training.probe import init_head_from_probe
+from tunebook.training.stages import Stages
 
 
 @dataclass
@@ -40,21 +56,42 @@ class Subject:
     precision: Precision
     base: ResolvedModel
     tokenizer: Any
-    model: TextClassifier
+    model: Any
     tokens: dict[str, TokenInputs] = field(default_factory=dict)
     shortened: dict[str, int] = field(default_factory=dict)
+    note: Callable[[str], None] = lambda _: None
+    adapted: str = ""
+    """Hash of the backbone's weights when pretraining has changed them."""
 
     @classmethod
     def build(
-        cls, case: CaseConfig, host: PluginHost, dataset: Dataset, precision: Precision
+        cls,
+        case: CaseConfig,
+        host: PluginHost,
+        dataset: Dataset,
+        precision: Precision,
+        note: Callable[[str], None] = lambda _: None,
     ) -> Subject:
         """Loads tokenizer and backbone and puts a new head on top."""
         base = resolve_model(host.create("model", case.model).files(), host.names("model"))
         _check_length(case, base)
+        family = model_family(base.folder)
+        check_legal(
+            host,
+            case.strategy.kind,
+            family=family,
+            form=head_form(case.head, family),
+            architecture=base.architecture,
+        )
         tokenizer = load_tokenizer(base.folder)
-        backbone = load_backbone(base.folder, hidden_dropout=case.training.hidden_dropout)
-        model = TextClassifier(backbone, len(dataset.classes), case.head)
-        return cls(case, host, dataset, precision, base, tokenizer, model.to(device()))
+        model = build_classifier(
+            base.folder,
+            tokenizer,
+            dataset.classes,
+            case.head,
+            hidden_dropout=case.training.hidden_dropout,
+        )
+        return cls(case, host, dataset, precision, base, tokenizer, model.to(device()), note=note)
 
     def about(self) -> dict[str, Any]:
         """Returns what the record says of the model."""
@@ -64,6 +101,41 @@ class Subject:
             "architecture": self.base.architecture,
             "sha256": self.base.sha256,
         }
+
+    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+        """Adapts the backbone to the case's corpus, in place; returns what the record keeps."""
+        assert self.case.pretraining is not None
+        about = pretrain(
+            Pretraining(
+                self.case.pretraining,
+                load_corpus(self.case, self.host, self.dataset),
+                self.base.folder,
+                self.model.backbone,
+                self.tokenizer,
+                self.case.text.max_tokens,
+                self.case.training.eval_batch_size,
+                self.precision,
+                self.case.seed,
+                folder,
+                log,
+            )
+        )
+        self.adapted = weights_hash(self.model.backbone)
+        return about | {"weights": self.adapted}
+
+    def stages(self, prepared: Prepared, folder: Path, log: EventLog) -> Stages:
+        """Returns what a strategy runs its own stages with."""
+        training = self.case.training
+        return Stages(
+            prepared.model,
+            self.tokens_of("train"),
+            training,
+            self.precision,
+            self.case.seed,
+            folder,
+            log,
+            balanced=training.class_weights != "none",
+        )
 
     def prepare(self) -> Prepared:
         """Gives the head its start values and lets the strategy change the model."""
@@ -78,7 +150,18 @@ class Subject:
                 balanced=balanced,
             )
         strategy = self.host.create("strategy", self.case.strategy)
-        return strategy.prepare(self.model, Context.of(self.model, self.case.training))
+        longest = self.base.max_positions
+        context = Context.of(
+            self.model,
+            self.case.training,
+            free_positions=None if longest is None else longest - self.case.text.max_tokens,
+            weights=self.adapted or self.base.sha256,
+            encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
+            note=self.note,
+        )
+        prepared = strategy.prepare(self.model, context)
+        self._keep_prefix(prepared)
+        return prepared
 
     def tokens_of(self, split: str) -> TokenInputs:
         """Returns the tokenised split."""
@@ -96,28 +179,67 @@ class Subject:
     def inputs(self, split: str, prepared: Prepared) -> Inputs:
         """Returns what the prepared model is fed with: tokens, or cached features of them."""
         tokens = self.tokens_of(split)
-        if not prepared.cache_features:
-            return tokens
-        features = self.features(split, prepared.model)
-        return FeatureInputs(features, tokens.document, tokens.targets)
+        if prepared.cache_features and self.case.training.cache_frozen:
+            features = self.features(split, prepared.model)
+            return FeatureInputs(features, tokens.document, tokens.targets)
+        prefix = getattr(prepared.model, "prefix", None)
+        return tokens if prefix is None else self._prefix_inputs(tokens, prepared.model, prefix)
 
     def features(self, split: str, model: Any) -> np.ndarray:
         """Returns pooled outputs of the pretrained backbone, from the cache where they are."""
         tokens = self.tokens_of(split)
-        key = fingerprint(
-            {
-                "weights": self.base.sha256,
-                "tokens": _hash_tokens(tokens),
-                "pooling": model.pool.__name__,
-                "precision": self.precision.name,
-                "torch": torch.__version__,
-            }
-        )
         size = self.case.training.eval_batch_size
         features, _ = cached_features(
-            key, lambda: encode_features(model, tokens, size, self.precision)
+            self._fingerprint(tokens, pooling=model.pool.__name__),
+            lambda: encode_features(model, tokens, size, self.precision),
         )
         return features
+
+    def _fingerprint(self, tokens: TokenInputs, **parts: Any) -> str:
+        """Returns what names an entry of the cache: everything that its content depends on."""
+        return fingerprint(
+            {
+                "weights": self.adapted or self.base.sha256,
+                "tokens": _hash_tokens(tokens),
+                "precision": self.precision.name,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            }
+            | parts
+        )
+
+    def _keep_prefix(self, prepared: Prepared) -> None:
+        """Makes frozen lower blocks deterministic, and skips them where their outputs are known."""
+        model, count = prepared.model, prepared.frozen_layers
+        blocks = blocks_of(model.backbone)
+        if prepared.cache_features:
+            keep_in_evaluation(model.backbone)
+        if not 0 < count < len(blocks) or not isinstance(model, TextClassifier):
+            return
+        prefix = Prefix(model.backbone, blocks, count)
+        prefix.silence()
+        tokens = [self.tokens_of(split) for split in SPLITS]
+        size = sum(states_bytes(each, width(model.backbone)) for each in tokens) / 2**30
+        if not self.case.training.cache_frozen or model.start is not None:
+            return
+        named = f"outputs of the lowest {count} of {len(blocks)} layers, {size:.2f} GB,"
+        if size > self.case.training.cache_limit_gb:
+            self.note(f"{named} are not kept: they are above training.cache_limit_gb")
+            return
+        self.note(f"{named} are computed once and kept on disk")
+        prefix.install()
+        model.prefix = prefix
+        if not agrees(model, self.inputs("validation", prepared), self.precision):
+            model.prefix = None
+            self.note("the kept outputs don't give the same logits, so they are not used")
+
+    def _prefix_inputs(self, tokens: TokenInputs, model: Any, prefix: Prefix) -> PrefixInputs:
+        size = self.case.training.eval_batch_size
+        states, _ = cached_features(
+            self._fingerprint(tokens, layers=prefix.count),
+            lambda: compute_states(model, prefix, tokens, size, self.precision),
+        )
+        return PrefixInputs(tokens, states)
 
     def save(self, folder: Path, prepared: Prepared) -> None:
         """Writes the trained model."""
@@ -129,6 +251,7 @@ class Subject:
             self.dataset.classes,
             self.base,
             self.precision,
+            complete=bool(self.adapted),
         )
 
 

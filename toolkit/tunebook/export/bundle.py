@@ -1,9 +1,10 @@
 """A trained classifier on disk: what was trained, and what it was trained on top of.
 
 `model/` of a run holds `tunebook.json`, `trained.safetensors`, `base/` (the backbone's config and
-tokenizer) and, where the strategy offers it, `native/` in the format of its own library. When most
-weights were trained all of them are stored and the folder needs nothing else; otherwise the
-pretrained weights are found again through the model plugin and checked by hash.
+tokenizer) and, where the strategy offers it, `native/` in the format of its own library. A strategy
+that took parts from earlier runs finds them there again. When most weights were trained all of them
+are stored and the folder needs nothing else; otherwise the pretrained weights are found again
+through the model plugin and checked by hash.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tunebook.config import CaseConfig
-from tunebook.contracts import Prepared
+from tunebook.contracts import Prepared, RestorableStrategy, Strategy
 from tunebook.data.tokens import encode_texts
 from tunebook.errors import ConfigError, DataError, Problem
 from tunebook.host import PluginHost
 from tunebook.models.gate import check_configs
-from tunebook.models.load import load_backbone, load_tokenizer, save_structure
+from tunebook.models.load import load_tokenizer, save_structure
 from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.records import RunDirectory, write_atomically
 from tunebook.schema import CaseSchema
-from tunebook.tasks.text_classification import TextClassifier, load_trainable, trainable_state
+from tunebook.tasks.build import build_classifier
+from tunebook.tasks.text_classification import load_trainable, trainable_state
 from tunebook.training.context import Context
 from tunebook.training.inputs import TokenInputs
 from tunebook.training.precision import Precision, device
@@ -94,12 +96,19 @@ def save_classifier(
     classes: Sequence[str],
     base: ResolvedModel,
     precision: Precision,
+    *,
+    complete: bool = False,
 ) -> None:
-    """Writes a trained classifier into `folder`, whole or not at all."""
+    """Writes a trained classifier into `folder`, whole or not at all.
+
+    All weights are stored when most were trained, or when `complete` says that others than the
+    strategy's trainable ones have changed as well.
+    """
     model = prepared.model
     trained = trainable_state(model)
     total = sum(parameter.numel() for parameter in model.parameters())
-    complete = sum(tensor.numel() for tensor in trained.values()) > COMPLETE_ABOVE * total
+    most = sum(tensor.numel() for tensor in trained.values()) > COMPLETE_ABOVE * total
+    complete = complete or most
     if complete:
         trained = {
             name: parameter.detach().cpu().contiguous()
@@ -137,13 +146,19 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     case = CaseSchema(host).validate(content["case"])
     source = _base_folder(folder, content, case, host)
     tokenizer = load_tokenizer(folder / "base")
-    backbone = load_backbone(source, weights=not content["complete"])
-    model = TextClassifier(backbone, len(content["classes"]), case.head)
+    weights = not content["complete"]
+    model = build_classifier(source, tokenizer, content["classes"], case.head, weights=weights)
     context = Context.of(model, case.training, training=False)
-    prepared = host.create("strategy", case.strategy).prepare(model, context)
+    prepared = _rebuild(host.create("strategy", case.strategy), model, context, folder / "native")
     _load_weights(prepared.model, folder)
     precision = Precision(content["precision"], "what the model was trained in")
     return Classifier(prepared.model, tokenizer, case, content["classes"], precision)
+
+
+def _rebuild(strategy: Strategy, model: nn.Module, context: Context, export: Path) -> Prepared:
+    if isinstance(strategy, RestorableStrategy):
+        return strategy.restore(model, context, export)
+    return strategy.prepare(model, context)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,11 +11,7 @@ from typing import Any
 
 import numpy as np
 
-
-def cache_folder(name: str) -> Path:
-    """Returns a folder of tunebook's cache: below `TUNEBOOK_CACHE`, else the user's cache."""
-    root = os.environ.get("TUNEBOOK_CACHE") or Path.home() / ".cache" / "tunebook"
-    return Path(root) / name
+from tunebook.cache import cache_folder, file_sha256
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:
@@ -52,7 +47,7 @@ def cached_features(
 
 def _intact(path: Path, checksum: Path) -> bool:
     try:
-        return checksum.read_text() == _hash(path)
+        return checksum.read_text() == file_sha256(path)
     except OSError:
         return False
 
@@ -62,14 +57,9 @@ def _store(path: Path, checksum: Path, features: np.ndarray) -> None:
     try:
         with temporary.open("wb") as file:
             np.save(file, features, allow_pickle=False)
-        digest = _hash(temporary)
+        digest = file_sha256(temporary)
         temporary.replace(path)
         temporary.write_text(digest)
         temporary.replace(checksum)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

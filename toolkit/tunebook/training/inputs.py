@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -35,10 +36,15 @@ class TokenInputs(Dataset[Batch]):
     def documents(self) -> int:
         return int(self.document.max()) + 1 if len(self.document) else 0
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Shape (n,), tokens of each input."""
         return np.fromiter((len(ids) for ids in self.input_ids), dtype=np.int64, count=len(self))
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Shape (n,), how many tokens stand before each input."""
+        return np.cumsum(self.lengths) - self.lengths
 
     def __getitem__(self, rows: Sequence[int]) -> Batch:
         """Returns one batch, padded to its own longest input."""
@@ -80,7 +86,56 @@ class FeatureInputs(Dataset[Batch]):
         return {"features": features} | _labels(self, rows)
 
 
-Inputs = TokenInputs | FeatureInputs
+@dataclass(frozen=True)
+class PrefixInputs(Dataset[Batch]):
+    """Tokens with the states that a frozen prefix makes of them.
+
+    Attributes:
+        tokens: The n inputs.
+        states: Shape (tokens of all inputs, h); may be memory-mapped.
+    """
+
+    tokens: TokenInputs
+    states: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def documents(self) -> int:
+        return self.tokens.documents
+
+    @property
+    def document(self) -> np.ndarray:
+        return self.tokens.document
+
+    @property
+    def targets(self) -> np.ndarray | None:
+        return self.tokens.targets
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.tokens.lengths
+
+    def __getitem__(self, rows: Sequence[int]) -> Batch:
+        """Returns one batch: tokens, and states (b, t, h) that are zero where it is padded."""
+        batch = self.tokens[rows]
+        states = np.zeros((*batch["input_ids"].shape, self.states.shape[1]), self.states.dtype)
+        starts, lengths = self.tokens.starts, self.tokens.lengths
+        for place, row in enumerate(rows):
+            start, length = starts[row], lengths[row]
+            states[place, :length] = self.states[start : start + length]
+        return batch | {"states": torch.from_numpy(states)}
+
+    def states_of(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the states of some inputs, one after another."""
+        starts, lengths = self.tokens.starts, self.tokens.lengths
+        return np.concatenate(
+            [self.states[starts[row] : starts[row] + lengths[row]] for row in rows]
+        )
+
+
+Inputs = TokenInputs | FeatureInputs | PrefixInputs
 
 
 def _labels(inputs: Inputs, rows: Sequence[int]) -> Batch:
@@ -96,6 +151,14 @@ def subset(inputs: Inputs, documents: np.ndarray) -> Inputs:
     rows = np.flatnonzero(number[inputs.document] >= 0)
     document = number[inputs.document[rows]]
     targets = None if inputs.targets is None else inputs.targets[documents]
-    if isinstance(inputs, TokenInputs):
-        return TokenInputs([inputs.input_ids[row] for row in rows], document, targets, inputs.pad)
-    return FeatureInputs(inputs.features[rows], document, targets)
+    if isinstance(inputs, FeatureInputs):
+        return FeatureInputs(inputs.features[rows], document, targets)
+    if isinstance(inputs, PrefixInputs):
+        return PrefixInputs(_rows(inputs.tokens, rows, document, targets), inputs.states_of(rows))
+    return _rows(inputs, rows, document, targets)
+
+
+def _rows(
+    tokens: TokenInputs, rows: np.ndarray, document: np.ndarray, targets: np.ndarray | None
+) -> TokenInputs:
+    return TokenInputs([tokens.input_ids[row] for row in rows], document, targets, tokens.pad)

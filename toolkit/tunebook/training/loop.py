@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,10 +89,10 @@ def train(job: TrainingJob) -> TrainingResult:
     model = job.prepared.model
     total = planned_steps(job.config, len(job.train))
     best = BestWeights(model, job.folder, job.primary, job.config.early_stopping, job.log)
-    trainer = _trainer_class(job.prepared.trainer)(
+    trainer = trainer_class(job.prepared.trainer)(
         job=job,
         model=model,
-        args=_arguments(job, total),
+        args=trainer_arguments(job, total),
         train_dataset=job.train,
         eval_dataset=job.validation,
         callbacks=[
@@ -141,7 +142,7 @@ def planned_steps(config: TrainingConfig, rows: int) -> int:
 class TrainingLoop(Trainer):
     """Trainer with shuffled length buckets, fused AdamW over the strategy's groups, and scores.
 
-    A strategy's own trainer class is put behind it, see `_trainer_class`.
+    A strategy's own trainer class is put behind it, see `trainer_class`.
     """
 
     def __init__(self, *args: Any, job: TrainingJob, **kwargs: Any) -> None:
@@ -206,7 +207,7 @@ class EpochLoader(DataLoader[Batch]):
         self.sampler.set_epoch(epoch)
 
 
-def _trainer_class(base: type | None) -> type:
+def trainer_class(base: type | None) -> type:
     """Returns TrainingLoop, in front of the trainer class that a strategy asks for."""
     if base is None or base is Trainer:
         return TrainingLoop
@@ -217,8 +218,11 @@ def _fused_works(where: torch.device) -> bool:
     return where.type in ("cpu", "cuda")
 
 
-def _arguments(job: TrainingJob, total: int) -> TrainingArguments:
+def trainer_arguments(job: TrainingJob, total: int) -> TrainingArguments:
+    """Returns the Trainer's settings for a job of `total` steps."""
     config = job.config
+    # transformers leaves the precision of one training here, and takes it for the next
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
     return TrainingArguments(
         output_dir=str(job.folder),
         max_steps=total,

@@ -1,0 +1,87 @@
+"""`find_learning_rate`: which peak rate a case can bear, from a range test on its own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from tunebook.config import CaseConfig
+from tunebook.data.loading import load_dataset
+from tunebook.errors import ConfigError, Problem
+from tunebook.host import PluginHost
+from tunebook.subject import Subject, class_weights, seed_everything
+from tunebook.training.loop import TrainingJob
+from tunebook.training.precision import choose_precision
+from tunebook.training.rate_finder import RateFinderResult, sweep_rates
+
+
+def find_learning_rate(
+    case: CaseConfig,
+    host: PluginHost | None = None,
+    *,
+    steps: int = 100,
+    low: float = 1e-7,
+    high: float = 1.0,
+) -> RateFinderResult:
+    """Trains the case's strategy for some steps while the rate rises, and reads the losses.
+
+    Only the training split is seen. The rate of the case matters as a measure for the others: the
+    head and each layer keep their ratio to it. Smith 2015, arXiv:1506.01186.
+
+    Args:
+        case: A validated case.
+        host: Plugins; all installed ones when None.
+        steps: Optimiser steps, at least 10.
+        low: First rate.
+        high: Last rate, above `low`.
+
+    Returns:
+        The curve and what it suggests; `tunebook.evaluation.rate_figure` draws it.
+
+    Raises:
+        ConfigError: The range or the case cannot be used.
+        DataError: The data cannot.
+    """
+    problems = _problems(steps, low, high)
+    if problems:
+        raise ConfigError(*problems)
+    host = host or PluginHost()
+    seed_everything(case.seed)
+    precision = choose_precision(case.training.precision)
+    dataset = load_dataset(case, host)
+    subject = Subject.build(case, host, dataset, precision)
+    prepared = subject.prepare()
+    inputs = subject.inputs("train", prepared)
+    with TemporaryDirectory() as folder:
+        job = TrainingJob(
+            prepared=prepared,
+            train=inputs,
+            validation=inputs,
+            score=_no_scores,
+            primary=case.evaluation.primary,
+            config=case.training,
+            precision=precision,
+            seed=case.seed,
+            folder=Path(folder),
+            class_weights=class_weights(dataset, case.training.class_weights),
+        )
+        return sweep_rates(job, steps=steps, low=low, high=high)
+
+
+def _no_scores(logits: np.ndarray) -> dict[str, float]:  # noqa: ARG001 - nothing is evaluated
+    return {}
+
+
+def _problems(steps: int, low: float, high: float) -> list[Problem]:
+    checks = {
+        "steps": (steps >= 10, "10 or more", steps),
+        "low": (low > 0, "a rate above 0", low),
+        "high": (high > low, f"a rate above low={low:g}", high),
+    }
+    return [
+        Problem("rates.range", name, expected, str(found), f"change `{name}`")
+        for name, (right, expected, found) in checks.items()
+        if not right
+    ]
