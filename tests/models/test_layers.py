@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
@@ -35,6 +36,11 @@ SETTINGS = {
     "bart": {**D_MODEL, **HEADS, "encoder_layers": 2, "decoder_layers": 3},
 }
 
+VIT_TOP_BLOCK = (
+    "encoder.layer.1.output.dense.weight"
+    if transformers.__version__.startswith("4.")
+    else "layers.1.mlp.fc2.weight"
+)
 EXPECTED = {
     "bert": (
         3,
@@ -87,8 +93,8 @@ EXPECTED = {
         {
             "embeddings.cls_token": 0,
             "embeddings.patch_embeddings.projection.weight": 0,
-            "encoder.layer.1.output.dense.weight": 2,
             "layernorm.weight": 3,
+            VIT_TOP_BLOCK: 2,
         },
     ),
     "t5": (

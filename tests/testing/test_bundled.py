@@ -101,7 +101,8 @@ def test_every_bundled_plugin_keeps_its_contract(
         monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path))
     try:
         check(candidates(plugin))
-    except CheckSkipped as reason:
-        # nothing else may be left out
-        assert plugin == "model:hub"
-        pytest.skip(str(reason))
+    except CheckSkipped as skipped:
+        reason = str(skipped)
+        # nothing else may be left out; the second lane has no adapters, which cases name
+        assert plugin == "model:hub" or reason == "missing: adapters"
+        pytest.skip(reason)
