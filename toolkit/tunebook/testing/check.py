@@ -50,7 +50,7 @@ class Check:
     Attributes:
         id: ``kind/what-is-promised``, where the kind ``any`` is every kind.
         function: Raises CheckFailed when the promise is broken; its docstring is the promise.
-        cost: `slow` starts a process or reads a real model.
+        cost: `slow` starts a process, reads a real model or trains more than once.
         builds: Needs the plugin's packages and a value for each required setting.
         applies: Whether a plugin with this descriptor makes the promise at all.
     """

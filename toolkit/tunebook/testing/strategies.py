@@ -92,7 +92,7 @@ def tags_are_known(candidate: Candidate) -> None:
         demand(given and not unknown, found, fix)
 
 
-@check("strategy", applies=_tried)
+@check("strategy", cost="slow", applies=_tried)
 def structure_is_the_same_each_time(candidate: Candidate) -> None:
     """Prepared again it has the same parameters: bit by bit under one seed, and when loaded."""
     import torch
@@ -186,7 +186,7 @@ def frozen_backbone_stays(candidate: Candidate) -> None:
         demand(not moved, found, "freeze the backbone, or drop the tag")
 
 
-@check("strategy", applies=_tried)
+@check("strategy", cost="slow", applies=_tried)
 def same_seed_gives_the_same_logits(candidate: Candidate) -> None:
     """A training repeated under one seed gives equal logits, and another seed gives others."""
     import numpy as np
