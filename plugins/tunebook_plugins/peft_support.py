@@ -70,7 +70,9 @@ def linear(backbone: nn.Module) -> dict[str, nn.Module]:
     return {n: m for n, m in matrices(backbone).items() if isinstance(m, nn.Linear | Conv1D)}
 
 
-def matching(layers: Mapping[str, nn.Module], targets: Iterable[str]) -> dict[str, nn.Module]:
+def layers_ending_with(
+    layers: Mapping[str, nn.Module], targets: Iterable[str]
+) -> dict[str, nn.Module]:
     """Returns the layers whose names are, or end with, one of `targets`, as peft reads them."""
     ends = tuple(f".{target}" for target in targets)
     return {name: layer for name, layer in layers.items() if f".{name}".endswith(ends)}
@@ -110,7 +112,7 @@ def check_targets(targets: Sequence[str], layers: Mapping[str, nn.Module]) -> li
     Raises:
         ConfigError: One of them is the end of no layer's name.
     """
-    unknown = [target for target in targets if not matching(layers, [target])]
+    unknown = [target for target in targets if not layers_ending_with(layers, [target])]
     if unknown or not targets:
         ends = _ends(layers)
         raise ConfigError(

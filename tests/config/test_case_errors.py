@@ -258,3 +258,17 @@ def test_a_case_is_frozen() -> None:
     case = load_case("medical_coding", HOST)
     with pytest.raises(ValueError, match="frozen"):
         case.seed = 3  # type: ignore[misc]
+
+
+def test_a_plugin_says_itself_what_is_wrong_with_its_config() -> None:
+    """Its own problems come out, at their places in the case, beside all others."""
+    overrides = {
+        "strategy": {"kind": "adapter", "composition": {"stack": [{"stak": ["a", "b"]}, "c"]}},
+        "seed": -1,
+    }
+    with pytest.raises(ConfigError) as caught:
+        load_case("medical_coding", overrides=overrides)
+    problems = {problem.code: problem for problem in caught.value.problems}
+    assert problems.keys() == {"composition.unknown_block", "config.invalid"}
+    assert problems["composition.unknown_block"].where == "strategy.composition.stack.0"
+    assert "`stack`" in problems["composition.unknown_block"].fix

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 
 import tiny
+from fresh_process import fresh_logits
 from preparing import changed, copies, prepare, run, trainable
 from tunebook.errors import DataError
 from tunebook.models.load import load_backbone
@@ -157,18 +155,7 @@ def test_the_same_seed_gives_the_same_logits(tiny_bert: Path, tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_fresh_process_gives_the_same_logits(tiny_bert: Path, tmp_path: Path) -> None:
     trained = run(tiny_bert, tmp_path, FAST | {"embeddings": "freeze"})
-    code = (
-        "import json, sys\n"
-        "from tunebook.export import load_classifier\n"
-        "print(json.dumps(load_classifier(sys.argv[1]).logits(json.loads(sys.argv[2])).tolist()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(trained.directory.path), json.dumps(TEXTS)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == trained.classifier.logits(TEXTS).tolist()
+    assert fresh_logits(trained.directory.path, TEXTS) == trained.classifier.logits(TEXTS).tolist()
 
 
 def test_decoders_are_tuned_too(tiny_gpt2: Path, tmp_path: Path) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from tunebook.export import Classifier, load_classifier, save_classifier
 from tunebook.models.load import load_tokenizer
 from tunebook.models.resolve import resolve_model
 from tunebook.runner import run_case
+from tunebook.testing.fresh import call
 from tunebook.training.precision import Precision
 
 TEXTS = ["heart valve acute", "skin rash mild", "lung cough", "the of with"]
@@ -141,20 +139,9 @@ def saved(
     return result
 
 
-LOAD = """
-import json, sys
-from tunebook.export import load_classifier
-from tunebook.host import PluginHost
-host, texts = PluginHost(), json.loads(sys.argv[1])
-print(json.dumps([load_classifier(f, host).logits(texts).tolist() for f in sys.argv[2:]]))
-"""
-
-
 @pytest.mark.slow
 def test_a_fresh_process_gives_the_same_logits(saved: Any) -> None:
-    command = [sys.executable, "-c", LOAD, json.dumps(TEXTS), *(str(f) for f, _ in saved.values())]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    loaded = json.loads(done.stdout)
+    loaded = call("logits", {}, folders=[str(f) for f, _ in saved.values()], texts=list(TEXTS))
     assert len(loaded) == len(SAVED)
     for (folder, classifier), there in zip(saved.values(), loaded, strict=True):
         assert classifier.logits(TEXTS).tolist() == there, folder.name

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
+from fresh_process import fresh_logits
 from preparing import HOST, changed, copies, prepare, run, trainable
 from tunebook.config import TrainingConfig
 from tunebook.contracts import Prepared
@@ -203,19 +201,7 @@ def test_a_saved_run_is_the_trained_one(
 def test_a_fresh_process_loads_the_same_weights(tiny_bert: Path, tmp_path: Path) -> None:
     trained = run(tiny_bert, tmp_path, unfreezing(stages=[[-1]]), epochs=3)
     here = trained.classifier.logits(["heart valve", "skin rash"]).tolist()
-    code = (
-        "import json, sys\n"
-        "from tunebook.export import load_classifier\n"
-        "logits = load_classifier(sys.argv[1]).logits(['heart valve', 'skin rash'])\n"
-        "print(json.dumps(logits.tolist()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(trained.directory.path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == here
+    assert fresh_logits(trained.directory.path, ["heart valve", "skin rash"]) == here
 
 
 def test_a_rebuilt_model_has_the_final_structure(tiny_bert: Path) -> None:

@@ -88,6 +88,53 @@ def test_a_score_is_the_mean_likelihood_of_the_words(tiny_t5: Path) -> None:
     assert scores.tolist() == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_decoder_sees_a_prompt_that_a_strategy_puts_before_the_text(tiny_t5: Path) -> None:
+    """Against the loss that peft's own forward pass gives for each class's words."""
+    peft = pytest.importorskip("peft")
+    model = label_word_model(tiny_t5)
+    tokenizer = load_tokenizer(tiny_t5)
+    config = peft.PromptTuningConfig(
+        task_type="FEATURE_EXTRACTION",
+        num_virtual_tokens=3,
+        token_dim=32,
+        num_layers=2,
+        num_attention_heads=2,
+        num_transformer_submodules=1,
+    )
+    model.backbone = peft.get_peft_model(model.backbone, config)
+    with torch.no_grad():  # a prompt that weighs something
+        model.backbone.prompt_encoder["default"].embedding.weight.mul_(20)
+    model.eval()
+    ids = torch.tensor([tokenizer.encode("acute valve with pulse")])
+    with torch.inference_mode():
+        scores = model(input_ids=ids, attention_mask=torch.ones_like(ids))[0]
+        expected = [
+            -model.backbone(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                labels=torch.tensor([[*tokenizer.encode(name, add_special_tokens=False), 3]]),
+            ).loss.item()
+            for name in CLASSES
+        ]
+    assert scores.tolist() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "decoder"])
+def test_a_vector_comes_from_the_side_that_is_asked(tiny_t5: Path, pooling: str) -> None:
+    model = label_word_model(tiny_t5, form="linear", pooling=pooling)
+    ids = torch.tensor([[2, 9, 12, 17, 3]])
+    mask, start = torch.ones_like(ids), torch.tensor([[0]])
+    with torch.inference_mode():
+        output = model.backbone(input_ids=ids, attention_mask=mask, decoder_input_ids=start)
+        sides = {
+            "mean": output.encoder_last_hidden_state.mean(dim=1),
+            "decoder": output.last_hidden_state[:, 0],
+        }
+        found = model.encode(ids, mask)
+    assert not torch.allclose(sides["mean"], sides["decoder"], atol=1e-3)
+    assert torch.allclose(found, sides[pooling], atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("head", "code"),
     [

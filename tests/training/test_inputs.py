@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunebook.training.inputs import FeatureInputs, TokenInputs, subset
+from tunebook.training.inputs import FeatureInputs, PrefixInputs, TokenInputs, subset
 from tunebook.training.precision import Precision, choose_precision
 from tunebook.training.predict import predict_logits, probabilities
 
@@ -83,3 +83,25 @@ def test_precision_is_chosen_with_a_reason() -> None:
     assert chosen.name in ("fp32", "bf16", "fp16")
     assert chosen.why
     assert choose_precision("fp32") == Precision("fp32", "the case asks for it")
+
+
+def with_states() -> PrefixInputs:
+    """Three documents of one, three and two tokens; a token's state is its own number, twice."""
+    tokens = TokenInputs([[7], [4, 5, 6], [8, 9]], np.array([0, 1, 2]), np.array([1, 0, 1]), pad=0)
+    states = np.array([[n, n] for ids in tokens.input_ids for n in ids], dtype=np.float32)
+    return PrefixInputs(tokens, states)
+
+
+def test_states_stand_where_their_tokens_do() -> None:
+    batch = with_states()[[2, 0, 1]]
+    assert batch["input_ids"].tolist() == [[8, 9, 0], [7, 0, 0], [4, 5, 6]]
+    assert torch.equal(batch["states"], batch["input_ids"].float().unsqueeze(-1).repeat(1, 1, 2))
+
+
+def test_a_subset_keeps_the_states_of_its_documents() -> None:
+    part = subset(with_states(), np.array([2, 1]))
+    assert part.targets is not None
+    batch = part[range(len(part))]
+    assert len(part) == 2
+    assert batch["labels"].tolist() == part.targets[part.document].tolist()
+    assert torch.equal(batch["states"][..., 0], batch["input_ids"].float())

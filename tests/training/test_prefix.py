@@ -25,6 +25,11 @@ def run(folder: Path, runs: Path, layers: int = 1, **training: Any) -> Run:
     content = tiny.case_content(folder, strategy={"kind": "freeze", "layers": layers})
     content["training"] |= training
     content["split"] = {"kind": "grouped"}
+    # texts of unlike lengths, so that batches are padded
+    rows = [
+        row | {"text": f"{row['text']} mild" * (n % 3 + 1)} for n, row in enumerate(tiny.rows())
+    ]
+    content["data"] = {"kind": "memory", "rows": rows}
     return run_case(CaseSchema(HOST).validate(content), HOST, runs_dir=runs, listeners=[])
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 
 import tiny
+from fresh_process import fresh_logits
 from tunebook.data.corpus import load_corpus
 from tunebook.data.loading import load_dataset
 from tunebook.errors import ConfigError, DataError
@@ -245,18 +243,7 @@ def test_a_fresh_process_gives_the_same_logits(
     assert record.training["pretraining"]["after"] < record.training["pretraining"]["before"]
     assert record.seconds["pretraining"] > 0
     here = trained.classifier.logits(TEXTS).tolist()
-    code = (
-        "import json, sys\n"
-        "from tunebook.export import load_classifier\n"
-        "print(json.dumps(load_classifier(sys.argv[1]).logits(json.loads(sys.argv[2])).tolist()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(trained.directory.path), json.dumps(TEXTS)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == here
+    assert fresh_logits(trained.directory.path, TEXTS) == here
 
 
 def test_the_adapted_backbone_is_saved_with_a_strategy_that_trains_little(tmp_path: Path) -> None:

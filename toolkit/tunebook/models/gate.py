@@ -7,12 +7,12 @@ code when they are read. None of that is let through, whatever `trust_remote_cod
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tunebook.cache import file_sha256
 from tunebook.errors import ConfigError, Problem, shorten
 
 REFUSED_KEYS: Mapping[str, str] = {
@@ -81,12 +81,6 @@ def check_json(path: Path) -> Iterator[Problem]:
             f"{shorten(value, 60)}: {reason}",
             "use another model, or remove the key if you know that it isn't needed",
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weight_files(folder: Path) -> list[Path]:

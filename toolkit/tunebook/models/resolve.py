@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunebook.cache import file_sha256
 from tunebook.contracts import ModelFiles
 from tunebook.errors import ConfigError, MachineError, Problem, nearest
-from tunebook.models.gate import check_folder, check_json, file_sha256, weight_files
+from tunebook.models.gate import check_folder, check_json, weight_files
 
 ALLOWED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model"]
 """What is downloaded of a hub model: weights, configs and tokenizers, never code or pickles."""

@@ -36,10 +36,12 @@ def build_classifier(
         ConfigError: The form doesn't suit the model's family.
     """
     form = head_form(config, model_family(folder))
+    # a mistake in the words is told before the weights are read
+    words = label_words(tokenizer, classes, config.label_words) if form == "label_words" else []
     backbone = load_backbone(folder, form, weights=weights, hidden_dropout=hidden_dropout)
     if form == "linear":
         return TextClassifier(backbone, len(classes), config)
-    return LabelWordClassifier(backbone, label_words(tokenizer, classes, config.label_words))
+    return LabelWordClassifier(backbone, words)
 
 
 def head_form(config: HeadConfig, family: str) -> str:

@@ -69,9 +69,11 @@ class LabelWordClassifier(nn.Module):
             attention_mask=mask.repeat_interleave(classes, dim=0),
             decoder_input_ids=shifted.repeat(texts, 1),
         ).logits
-        likely = logits.float().log_softmax(dim=-1).view(texts, classes, length, -1)
-        chosen = likely.gather(-1, words.expand(texts, -1, -1).unsqueeze(-1)).squeeze(-1)
-        return (chosen * asked).sum(dim=-1) / asked.sum(dim=-1)
+        said = words.repeat(texts, 1).unsqueeze(-1)
+        # of the whole vocabulary's likelihoods only those of the words are made
+        likely = logits.gather(-1, said).squeeze(-1).float() - logits.float().logsumexp(dim=-1)
+        likely = likely.view(texts, classes, length)
+        return (likely * asked).sum(dim=-1) / asked.sum(dim=-1)
 
 
 def label_words(

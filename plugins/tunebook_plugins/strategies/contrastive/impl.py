@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from tunebook.contracts import ParamGroup, Prepared, Stage, StageRunner, StrategyContext
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.strategies.contrastive.pairs import PairInputs, draw_pairs
 from tunebook_plugins.strategies.contrastive.plugin import ContrastiveConfig
 
@@ -30,13 +30,10 @@ class Contrastive:
             frozen = context.is_embedding(name) and self.config.embeddings == "freeze"
             parameter.requires_grad = not frozen
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
         return Prepared(
             model,
             context.groups(model),
-            export=export,
+            export=save_backbone(model),
             before=partial(self._tune, model, self._encoder_groups(model, context)),
         )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
 from tunebook.errors import ConfigError, Problem
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.patterns import matching
 from tunebook_plugins.strategies.discriminative.plugin import DiscriminativeConfig
 
@@ -31,14 +30,11 @@ class Discriminative:
             pattern = pattern_of.get(name)
             return unmatched(name) if pattern is None else (pattern, rates[pattern])
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
         return Prepared(
             model,
             context.groups(model, group_of),
             frozen_layers=context.frozen_layers(model),
-            export=export,
+            export=save_backbone(model),
         )
 
     def _first_patterns(self, model: nn.Module) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import accumulate
-from pathlib import Path
 
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
 from tunebook.errors import ConfigError, Problem
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.patterns import matching
 from tunebook_plugins.strategies.freeze.plugin import FreezeConfig
 
@@ -31,16 +31,13 @@ class Freeze:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = name not in frozen
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
         return Prepared(
             model,
             context.groups(model),
             # a classifier by label words has no vector of a text to keep
             cache_features=len(frozen) == len(backbone) and hasattr(model, "encode"),
             frozen_layers=context.frozen_layers(model),
-            export=export,
+            export=save_backbone(model),
         )
 
     def _layers(self, count: int) -> set[int]:

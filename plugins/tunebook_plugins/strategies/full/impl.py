@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.strategies.full.plugin import FullConfig
 
 
@@ -21,7 +20,4 @@ class Full:
         for name, parameter in model.named_parameters():
             parameter.requires_grad = not (freeze_embeddings and context.is_embedding(name))
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
-        return Prepared(model, context.groups(model), export=export)
+        return Prepared(model, context.groups(model), export=save_backbone(model))

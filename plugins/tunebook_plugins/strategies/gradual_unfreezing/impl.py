@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
 from tunebook.errors import ConfigError, Problem
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.strategies.gradual_unfreezing.callback import Stage, Unfreezing
 from tunebook_plugins.strategies.gradual_unfreezing.plugin import GradualUnfreezingConfig
 
@@ -33,15 +33,12 @@ class GradualUnfreezing:
             parameter.requires_grad = context.depth_of(name) in learning
         opening = [_stage(depths, model, context) for depths in stages]
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
         return Prepared(
             model,
             context.groups(model, context.by_depth(self.config.decay)),
             callbacks=[Unfreezing(self.config, opening, context.note)],
             frozen_layers=context.frozen_layers(model),
-            export=export,
+            export=save_backbone(model),
         )
 
     def _stages(self, count: int) -> list[list[int]]:

@@ -14,8 +14,8 @@ from tunebook_plugins.peft_support import (
     check_targets,
     default_targets,
     is_transposed,
+    layers_ending_with,
     linear,
-    matching,
     wrap,
 )
 from tunebook_plugins.strategies.ia3.plugin import Ia3Config
@@ -39,7 +39,7 @@ class Ia3:
         config = peft.IA3Config(
             target_modules=targets,
             feedforward_modules=inner,
-            fan_in_fan_out=is_transposed(matching(layers, targets)),
+            fan_in_fan_out=is_transposed(layers_ending_with(layers, targets)),
         )
         prepared = wrap(model, config, context)
         return replace(prepared, groups=[_without_decay(group) for group in prepared.groups])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
+from tunebook_plugins.native import save_backbone
 from tunebook_plugins.strategies.layerwise_decay.plugin import LayerwiseDecayConfig
 
 
@@ -19,8 +18,5 @@ class LayerwiseDecay:
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared:
         model.requires_grad_(True)
 
-        def export(folder: Path) -> None:
-            model.backbone.save_pretrained(str(folder))
-
         groups = context.groups(model, context.by_depth(self.config.decay))
-        return Prepared(model, groups, export=export)
+        return Prepared(model, groups, export=save_backbone(model))

@@ -14,8 +14,8 @@ from tunebook_plugins.peft_support import (
     check_targets,
     default_targets,
     is_transposed,
+    layers_ending_with,
     linear,
-    matching,
     matrices,
     wrap,
 )
@@ -83,4 +83,4 @@ class Lora:
 def _layers(backbone: nn.Module, targets: str | list[str]) -> dict[str, nn.Module]:
     if isinstance(targets, str):
         return linear(backbone)
-    return matching(matrices(backbone), targets)
+    return layers_ending_with(matrices(backbone), targets)
