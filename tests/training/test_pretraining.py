@@ -124,18 +124,20 @@ def test_single_sentences_are_refused_for_pairs(tiny_bert: Path, tmp_path: Path)
         ("tiny_t5", "auto", "pretraining.no_sentinels", "choose a model of the T5 family"),
     ],
 )
-def test_an_objective_that_does_not_suit_the_model_is_refused(
+def test_an_objective_that_does_not_suit_the_model_is_refused_before_it_is_loaded(
     model: str,
     objective: str,
     code: str,
     fix: str,
-    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
+    loaded: list[Path] = []
+    monkeypatch.setattr("tunebook.tasks.build.load_backbone", lambda *at, **_: loaded.append(at))
     folder = request.getfixturevalue(model)
-    subject = subject_of(folder, pretraining={"objective": objective})
     with pytest.raises(ConfigError) as caught:
-        subject.pretrain(tmp_path, EventLog(None))
+        subject_of(folder, pretraining={"objective": objective})
+    assert loaded == []
     assert caught.value.problems[0].code == code
     assert caught.value.problems[0].fix.startswith(fix)
 

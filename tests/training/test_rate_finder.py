@@ -154,6 +154,18 @@ def test_features_of_a_frozen_backbone_are_swept_too(tiny_bert: Path) -> None:
     assert len(find_learning_rate(case, HOST, steps=10, high=1e-3).losses) == 10
 
 
+def test_the_rate_is_sought_for_the_pretrained_model(tiny_bert: Path) -> None:
+    """Its task stage starts from another backbone, and has another first loss."""
+    plain = CaseSchema(HOST).validate(case_content(tiny_bert, strategy="full"))
+    pretrained = plain.updated(pretraining={"epochs": 2, "learning_rate": 3e-3})
+    first, second, other = (
+        find_learning_rate(case, HOST, steps=10, high=1e-3).losses[0]
+        for case in (plain, plain, pretrained)
+    )
+    assert first == second
+    assert abs(other - first) > 1e-4
+
+
 def test_a_range_that_makes_no_sense_is_told(tiny_bert: Path) -> None:
     case = CaseSchema(HOST).validate(case_content(tiny_bert))
     with pytest.raises(ConfigError) as caught:

@@ -10,6 +10,7 @@ import numpy as np
 from tunebook.config import CaseConfig
 from tunebook.data.loading import load_dataset
 from tunebook.errors import ConfigError, Problem
+from tunebook.events import EventLog
 from tunebook.host import PluginHost
 from tunebook.subject import Subject, class_weights, seed_everything
 from tunebook.training.loop import TrainingJob
@@ -28,7 +29,8 @@ def find_learning_rate(
     """Trains the case's strategy for some steps while the rate rises, and reads the losses.
 
     Only the training split is seen. The rate of the case matters as a measure for the others: the
-    head and each layer keep their ratio to it. Smith 2015, arXiv:1506.01186.
+    head and each layer keep their ratio to it. A case with `pretraining` is pretrained first, which
+    may take far longer than the test. Smith 2015, arXiv:1506.01186.
 
     Args:
         case: A validated case.
@@ -52,9 +54,11 @@ def find_learning_rate(
     precision = choose_precision(case.training.precision)
     dataset = load_dataset(case, host)
     subject = Subject.build(case, host, dataset, precision)
-    prepared = subject.prepare()
-    inputs = subject.inputs("train", prepared)
     with TemporaryDirectory() as folder:
+        if case.pretraining is not None:
+            subject.pretrain(Path(folder), EventLog(None))
+        prepared = subject.prepare()
+        inputs = subject.inputs("train", prepared)
         job = TrainingJob(
             prepared=prepared,
             train=inputs,

@@ -32,6 +32,7 @@ from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 from tunebook.training.features import cached_features, fingerprint
 from tunebook.training.inputs import FeatureInputs, Inputs, PrefixInputs, TokenInputs, subset
+from tunebook.training.objectives import choose_objective
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import encode_features
 from tunebook.training.prefix import (
@@ -84,6 +85,8 @@ class Subject:
             architecture=base.architecture,
         )
         tokenizer = load_tokenizer(base.folder)
+        if case.pretraining is not None:
+            choose_objective(case.pretraining, family, base.architecture, tokenizer)
         model = build_classifier(
             base.folder,
             tokenizer,

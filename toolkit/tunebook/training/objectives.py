@@ -10,7 +10,7 @@ from torch import nn
 
 from tunebook.config import PretrainingConfig
 from tunebook.errors import ConfigError, Problem
-from tunebook.models.load import family, next_sentence_architectures
+from tunebook.models.load import next_sentence_architectures
 from tunebook.training.language_inputs import Example, Piece, Spoil, cut_texts
 from tunebook.training.language_models import (
     CutSpans,
@@ -20,7 +20,7 @@ from tunebook.training.language_models import (
 )
 from tunebook.training.masking import masking
 from tunebook.training.sentence_pairs import SentencePair, next_sentence, sentence_pairs
-from tunebook.training.span_corruption import span_corruption
+from tunebook.training.span_corruption import find_sentinels, span_corruption
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,29 @@ class Objective:
 
 
 def choose_objective(
-    config: PretrainingConfig, backbone: nn.Module, tokenizer: Any
+    config: PretrainingConfig, family: str, architecture: str, tokenizer: Any
 ) -> tuple[str, Objective]:
     """Returns the name and the objective, by the model's family where the config says auto.
 
+    Args:
+        config: What is asked for.
+        family: ``encoder``, ``decoder`` or ``encoder_decoder``.
+        architecture: transformers model type.
+        tokenizer: The model's.
+
     Raises:
-        ConfigError: It isn't for this family or architecture, or there is no mask token.
+        ConfigError: It isn't for this family or architecture, or the tokenizer lacks what it needs.
     """
-    kind, architecture = family(backbone.config), backbone.config.model_type
-    name = BY_FAMILY[kind] if config.objective == "auto" else config.objective
+    name = BY_FAMILY[family] if config.objective == "auto" else config.objective
     objective = OBJECTIVES[name]
-    if objective.family != kind:
-        raise ConfigError(_unsuitable(name, objective, kind))
+    if objective.family != family:
+        raise ConfigError(_unsuitable(name, objective, family))
     if name == "nsp" and architecture not in next_sentence_architectures():
         raise ConfigError(_no_sentence_head(architecture))
     if name == "mlm" and tokenizer.mask_token_id is None:
         raise ConfigError(_no_mask_token(architecture))
+    if name == "span_corruption":
+        find_sentinels(tokenizer)
     return name, objective
 
 

@@ -21,7 +21,7 @@ from tunebook.contracts import Stage
 from tunebook.data.corpus import Corpus
 from tunebook.errors import DataError, Problem
 from tunebook.events import EventLog, Noted
-from tunebook.models.load import load_language_model
+from tunebook.models.load import family, load_language_model
 from tunebook.training.batching import longest_first
 from tunebook.training.language_inputs import LanguageInputs
 from tunebook.training.language_models import MEASURES
@@ -71,7 +71,10 @@ def pretrain(job: Pretraining) -> dict[str, Any]:
     """
     config = job.config
     torch.manual_seed(job.seed)  # a fresh head and low-rank updates are drawn
-    name, objective = choose_objective(config, job.backbone, job.tokenizer)
+    about_model = job.backbone.config
+    name, objective = choose_objective(
+        config, family(about_model), about_model.model_type, job.tokenizer
+    )
     measured = _measured(job)
     train = _inputs(job, objective, job.corpus.train, TRAINED)
     held_out = _inputs(job, objective, measured, MEASURED)

@@ -67,6 +67,15 @@ def span_corruption(tokenizer: Any, share: float, length: float) -> SpanCorrupti
     Raises:
         ConfigError: It has none.
     """
+    return SpanCorruption(share, length, find_sentinels(tokenizer))
+
+
+def find_sentinels(tokenizer: Any) -> tuple[int, ...]:
+    """Returns the numbers of the tokens that stand for spans, in their order.
+
+    Raises:
+        ConfigError: There are none.
+    """
     named = {token: SENTINEL.fullmatch(token) for token in tokenizer.get_vocab()}
     numbered = sorted((int(match[1]), token) for token, match in named.items() if match)
     if len(numbered) < 2:
@@ -79,8 +88,7 @@ def span_corruption(tokenizer: Any, share: float, length: float) -> SpanCorrupti
                 "choose a model of the T5 family, or leave `pretraining` out",
             )
         )
-    sentinels = tuple(tokenizer.convert_tokens_to_ids(token) for _, token in numbered)
-    return SpanCorruption(share, length, sentinels)
+    return tuple(tokenizer.convert_tokens_to_ids(token) for _, token in numbered)
 
 
 def _parts(total: int, count: int, rng: np.random.Generator) -> list[int]:
