@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "random_prompt": {"kind": "prompt_tuning", "tokens": 5, "init": "random"},
     "word_prompt": {"kind": "prompt_tuning", "tokens": 5},
     "text_prompt": {"kind": "prompt_tuning", "tokens": 5, "init": "text", "text": "heart lung"},
+    "knowing_prompt": {"kind": "prompt_tuning", "tokens": 5, "knowledge": "heart lung"},
     "mlp_prompt": {"kind": "p_tuning", "tokens": 5},
     "lstm_prompt": {"kind": "p_tuning", "tokens": 5, "encoder": "lstm", "width": 16},
     "prefix": {"kind": "prefix_tuning", "tokens": 5},

@@ -140,17 +140,24 @@ def prompt_settings(backbone: nn.Module, tokens: int) -> dict[str, Any]:
     }
 
 
-def check_prompt(tokens: int, context: StrategyContext) -> None:
-    """Raises ConfigError when a prompt of `tokens` leaves too little of the window for texts."""
+def check_prompt(tokens: int, context: StrategyContext, known: int = 0) -> None:
+    """Raises ConfigError when a prompt leaves too little of the window for texts.
+
+    Args:
+        tokens: Its learnt vectors.
+        context: What the strategy is told.
+        known: Its words that stay as they are.
+    """
     free = context.free_positions
-    if free is not None and tokens > free:
+    if free is not None and tokens + known > free:
         raise ConfigError(
             Problem(
                 "strategy.prompt_too_long",
-                "strategy.tokens",
+                "strategy.knowledge" if known else "strategy.tokens",
                 f"at most {free}, which text.max_tokens leaves free in the model's window",
-                str(tokens),
-                f"lower it, or lower text.max_tokens by {tokens - free}",
+                f"{known} tokens, beside strategy.tokens={tokens}" if known else str(tokens),
+                f"{'shorten' if known else 'lower'} it, or lower text.max_tokens by "
+                f"{tokens + known - free}",
             )
         )
 

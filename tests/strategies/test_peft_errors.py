@@ -92,6 +92,18 @@ def test_a_prompt_that_leaves_no_room_for_texts_is_refused(tiny_bert: Path, kind
     assert problem.fix.endswith("by 1")
 
 
+def test_knowledge_that_leaves_no_room_is_refused(tiny_bert: Path) -> None:
+    knowledge = {"kind": "prompt_tuning", "tokens": 17, "knowledge": "heart lung skin"}
+    fits, too_long = (
+        case_of(tiny_bert, knowledge, text={"max_tokens": tokens}) for tokens in (44, 45)
+    )
+    subject_of(fits).prepare()
+    problem = problem_of(subject_of(too_long).prepare)
+    assert (problem.code, problem.where) == ("strategy.prompt_too_long", "strategy.knowledge")
+    assert problem.found == "3 tokens, beside strategy.tokens=17"
+    assert problem.fix == "shorten it, or lower text.max_tokens by 1"
+
+
 @pytest.mark.parametrize(
     "strategy",
     [

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import tiny
-from peft_models import VARIANTS, build, case_of, prepare, vectors
+from peft_models import VARIANTS, build, case_of, prepare, train_two_steps, vectors
 from tunebook.models.load import load_backbone, load_tokenizer
 
 FAMILIES = ("bert", "roberta", "distilbert", "gpt2")
@@ -25,6 +25,30 @@ def test_a_prompt_of_words_reads_like_those_words(models: dict[str, Path], famil
         states = load_backbone(models[family])(input_ids=ids).last_hidden_state[:, 2:]
     plain = prompted.pool(states, torch.ones(1, len(text), dtype=torch.long))
     assert torch.allclose(vectors(prompted, [text]), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_knowledge_stands_as_words_between_prompt_and_text(
+    models: dict[str, Path], family: str
+) -> None:
+    written = {"kind": "prompt_tuning", "tokens": 4, "init": "text", "text": "heart lung skin rash"}
+    parted = written | {"tokens": 2, "text": "heart lung", "knowledge": "skin rash"}
+    one, two = (prepare(models[family], strategy).model for strategy in (written, parted))
+    text = [[2, 17, 18, 20, 3]]
+    assert torch.equal(vectors(one, text), vectors(two, text))
+
+
+def test_knowledge_stays_while_the_prompt_learns(models: dict[str, Path]) -> None:
+    prepared = prepare(models["bert"], VARIANTS["knowing_prompt"])
+    rows = prepared.model.backbone.prompt_encoder["default"].embedding
+    before = rows.weight.detach().clone()
+    train_two_steps(prepared)
+    assert rows.weight.shape == (5 + 2, 32)
+    assert not torch.equal(rows.weight[:5], before[:5])
+    assert torch.equal(rows.weight[5:], before[5:])
+    learnt = [n for n, p in prepared.model.backbone.named_parameters() if p.requires_grad]
+    assert learnt == ["prompt_encoder.default.embedding.learnt"]
+    assert rows.learnt.shape == (5, 32)
 
 
 def test_a_prefix_of_words_reads_like_those_words(models: dict[str, Path]) -> None:

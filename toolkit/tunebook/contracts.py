@@ -290,7 +290,7 @@ class StrategyContext(Protocol):
         ...
 
     def tokenize(self, text: str) -> list[int]:
-        """Returns the token numbers of `text`, without special tokens; only while training."""
+        """Returns the token numbers of `text`, without special tokens."""
         ...
 
     def is_head(self, name: str) -> bool:

@@ -13,6 +13,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,8 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     tokenizer = load_tokenizer(folder / "base")
     weights = not content["complete"]
     model = build_classifier(source, tokenizer, content["classes"], case.head, weights=weights)
-    context = Context.of(model, case.training, training=False)
+    encode = partial(tokenizer.encode, add_special_tokens=False, verbose=False)
+    context = Context.of(model, case.training, training=False, encode=encode)
     prepared = _rebuild(host.create("strategy", case.strategy), model, context, folder / "native")
     _load_weights(prepared.model, folder)
     precision = Precision(content["precision"], "what the model was trained in")

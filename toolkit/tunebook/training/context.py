@@ -88,7 +88,7 @@ class Context:
 
     def tokenize(self, text: str) -> list[int]:
         if self._encode is None:
-            raise RuntimeError("texts can only be tokenised for a training")
+            raise RuntimeError("this context was made without a tokenizer")
         return self._encode(text)
 
     def is_head(self, name: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import peft
 import torch
 from torch import nn
@@ -26,19 +29,21 @@ class PromptTuning:
 
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared:
         check_input(model.backbone, "inputs_embeds", context)
-        check_prompt(self.config.tokens, context)
+        known = context.tokenize(self.config.knowledge) if self.config.knowledge else []
+        check_prompt(self.config.tokens, context, known=len(known))
         embeddings = model.backbone.get_input_embeddings()
         words = self._words(model.backbone, context)
         config = peft.PromptTuningConfig(
-            **prompt_settings(model.backbone, self.config.tokens),
+            **prompt_settings(model.backbone, self.config.tokens + len(known)),
             token_dim=embeddings.embedding_dim,
         )
         prepared = wrap(model, config, context)
+        prompt = model.backbone.prompt_encoder["default"]
+        prompt.embedding = rows = PromptRows(prompt.embedding, embeddings, known)
         if words is not None:
-            prompt = model.backbone.prompt_encoder["default"].embedding.weight
             with torch.no_grad():
-                prompt.copy_(embeddings(words.to(prompt.device)))
-        return prepared
+                rows.learnt.copy_(embeddings(words.to(rows.learnt.device)))
+        return replace(prepared, groups=context.groups(model))
 
     def _words(self, backbone: nn.Module, context: StrategyContext) -> torch.Tensor | None:
         """Returns the token numbers that the prompt starts from, shape (tokens,)."""
@@ -64,3 +69,30 @@ class PromptTuning:
             )
         repeated = numbers * -(-tokens // len(numbers))
         return torch.tensor(repeated[:tokens])
+
+
+class PromptRows(nn.Module):
+    """The vectors of a prompt: learnt ones, and behind them those of words, which stay.
+
+    Args:
+        drawn: Start of all rows, learnt and known; peft's own.
+        embeddings: The backbone's, where words are looked up.
+        known: Token numbers of the words.
+    """
+
+    def __init__(self, drawn: nn.Embedding, embeddings: nn.Module, known: Sequence[int]) -> None:
+        super().__init__()
+        count = drawn.num_embeddings - len(known)
+        self.learnt = nn.Parameter(drawn.weight.detach()[:count].clone())
+        self.register_buffer("known", torch.tensor(known, dtype=torch.long), persistent=False)
+        # in a tuple, for they are the backbone's parameters and not this module's
+        self._embeddings = (embeddings,)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """All rows, shape (rows, width)."""
+        return torch.cat([self.learnt, self._embeddings[0](self.known)])
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Returns the vectors of row numbers."""
+        return nn.functional.embedding(rows, self.weight)

@@ -15,7 +15,7 @@ class PromptTuningConfig(PluginConfig):
     """Learns the input vectors of a prompt that stands before every text."""
 
     kind: Literal["prompt_tuning"] = "prompt_tuning"
-    tokens: int = Field(20, ge=1, le=1024, description="Length of the prompt.")
+    tokens: int = Field(20, ge=1, le=1024, description="Learnt vectors in the prompt.")
     init: Literal["random", "vocabulary", "text"] = Field(
         "vocabulary",
         description=(
@@ -29,6 +29,15 @@ class PromptTuningConfig(PluginConfig):
         description=(
             "Start of the prompt with `init: text`, such as the definitions of the classes; "
             "repeated when it is shorter than `tokens`."
+        ),
+    )
+
+    knowledge: str | None = Field(
+        None,
+        min_length=1,
+        description=(
+            "Words that stand between the learnt vectors and every text and stay as they are, "
+            "such as the definitions of the classes."
         ),
     )
 
