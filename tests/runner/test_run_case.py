@@ -94,6 +94,27 @@ def test_predictions_and_errors_are_tables(finished: Run) -> None:
     assert len(errors) == (~predictions["correct"]).sum()
 
 
+def test_two_runs_on_one_split_are_compared(finished: Run, tiny_bert: Path, tmp_path: Path) -> None:
+    weak = case(tiny_bert, training={"max_steps": 1, "precision": "fp32"})
+    other = run_case(weak, runs_dir=tmp_path, listeners=[])
+    table = finished.compare(other)
+    assert list(table.index) == list(finished.report.scores)
+    row = table.loc["macro_f1"]
+    assert row["this run"] == round(finished.report.scores["macro_f1"].value, 3)
+    assert row["other run"] == round(other.report.scores["macro_f1"].value, 3)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert row["interval excludes 0"]
+
+
+def test_a_run_without_a_result_is_not_compared(finished: Run, tmp_path: Path) -> None:
+    failed = RunDirectory.create(tmp_path, "tiny", "x")
+    failed.write_record(finished.record.updated(status="failed"))
+    with pytest.raises(ConfigError) as caught:
+        finished.compare(Run(failed))
+    assert caught.value.problems[0].code == "run.no_result"
+    assert caught.value.problems[0].found == "failed"
+
+
 def test_the_best_weights_are_restored(tiny_bert: Path, tmp_path: Path) -> None:
     """With a rate that wrecks the model late, the reported weights are the good ones."""
     wrecking = {

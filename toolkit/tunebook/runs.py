@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.events import read_events
-from tunebook.records import EvalReport, RunDirectory, RunRecord, find_run
+from tunebook.records import Comparison, EvalReport, RunDirectory, RunRecord, find_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,19 +86,49 @@ class Run:
         import pandas as pd
 
         rows = [
-            {
-                "against": comparison.against,
-                "score": comparison.score,
-                "difference": comparison.difference.value,
-                "low": comparison.difference.low,
-                "high": comparison.difference.high,
-                "interval excludes 0": not (
-                    comparison.difference.low <= 0 <= comparison.difference.high
-                ),
-            }
+            {"against": comparison.against, **_difference(comparison)}
             for comparison in self.report.comparisons
         ]
         return pd.DataFrame(rows).round(3)
+
+    def compare(self, other: Run) -> pd.DataFrame:
+        """Returns this run minus another one, from paired resamples of the same test split.
+
+        Raises:
+            ConfigError: The other run was scored on other texts or classes, or one has no result.
+        """
+        import pandas as pd
+
+        from tunebook.evaluation.comparison import compare
+        from tunebook.host import PluginHost
+        from tunebook.schema import CaseSchema
+
+        host = PluginHost()
+        case = CaseSchema(host).validate(self.case)
+        report = compare(
+            self._predictions(),
+            other._predictions(),
+            metrics=[host.create("metric", metric) for metric in case.metrics],
+            config=case.evaluation,
+            seed=case.seed,
+        )
+        columns = {"this run": report.scores, "other run": report.baselines[0].scores}
+        rows = [
+            {title: scores[comparison.score].value for title, scores in columns.items()}
+            | _difference(comparison)
+            for comparison in report.comparisons
+        ]
+        return pd.DataFrame(rows).set_index("score").round(3)
+
+    def _predictions(self) -> pd.DataFrame:
+        """Returns what the model said of each test text."""
+        import pandas as pd
+
+        if not self.directory.predictions.is_file():
+            fix = "choose a run that `tunebook runs` lists as succeeded"
+            found = self.record.status
+            raise ConfigError(Problem("run.no_result", self.id, "a run with a result", found, fix))
+        return pd.read_parquet(self.directory.predictions)
 
     def learning_curve(self) -> pd.DataFrame:
         """Returns the watched score by training-set size, beside the TF-IDF baseline."""
@@ -188,6 +218,18 @@ class Run:
             if value
         )
         return f"<table>{body}</table>"
+
+
+def _difference(comparison: Comparison) -> dict[str, Any]:
+    """Returns a comparison as a row of a table."""
+    difference = comparison.difference
+    return {
+        "score": comparison.score,
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "interval excludes 0": not difference.low <= 0 <= difference.high,
+    }
 
 
 def load_run(name: str, runs_dir: str | Path = "runs") -> Run:

@@ -23,7 +23,7 @@ def predictions_frame(dataset_rows: pd.DataFrame, predictions: Predictions) -> p
 
     Returns:
         Columns `id`, `text`, `label`, `predicted`, `confidence` (probability of `predicted`),
-        `correct`, and a column ``p:<class>`` for each class.
+        `correct`, `group` where the split is by groups, and a column ``p:<class>`` for each class.
     """
     best = predictions.predicted
     names = np.array(predictions.classes, dtype=object)
@@ -37,6 +37,8 @@ def predictions_frame(dataset_rows: pd.DataFrame, predictions: Predictions) -> p
             "correct": best == predictions.targets,
         }
     )
+    if "group" in dataset_rows and dataset_rows["group"].notna().any():
+        told["group"] = _storable(dataset_rows["group"])
     columns = [CLASS_PREFIX + name for name in predictions.classes]
     shares = pd.DataFrame(predictions.probabilities, columns=columns)
     return pd.concat([told, shares], axis=1)
