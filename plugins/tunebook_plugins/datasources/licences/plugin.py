@@ -21,9 +21,9 @@ CARD = Card(
     ),
     licence="CC-BY-4.0 (nexB Inc. and others)",
     how_split=(
-        "by family (column `group`, also `family`): licences whose names have one stem, or whose "
-        "texts share 70 % of their five-word phrases, stay together, because a third of the texts "
-        "have such a near copy; the column `key` has the licence key for a split by licence alone"
+        "as the case's `split` says: by family (column `group`, also `family`), so that licences "
+        "whose names have one stem or whose texts share 70 % of their five-word phrases stay "
+        "together, for a third of the texts have such a near copy; or by licence alone (`key`)"
     ),
     source="licensedcode-data",
 )
