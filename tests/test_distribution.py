@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+CASES = [notebook.stem for notebook in (ROOT / "notebooks").glob("*.ipynb")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -27,11 +28,10 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
     assert {
         "tunebook/py.typed",
         "tunebook/evaluation/templates/report.html.j2",
-        "tunebook_plugins/cases/medical_coding.yaml",
-        "tunebook_plugins/cases/legal_licences.yaml",
-        f"{data}/data/share/tunebook/notebooks/medical_coding.ipynb",
-        f"{data}/data/share/tunebook/notebooks/legal_licences.ipynb",
+        *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
+        *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in CASES),
     } <= names
+    assert len(CASES) == 4
     stray = ("tests/", "test_", "conftest", "__pycache__")
     assert not [name for name in names if any(word in name for word in stray)]
 

@@ -57,7 +57,9 @@ def test_bundled_plugins_are_found_like_a_strangers() -> None:
     assert {"csv", "hub", "icd10cm", "jsonl", "licences", "memory", "parquet"} <= set(
         host.names("datasource")
     )
-    assert host.names("case") == ["legal_licences", "medical_coding"]
+    assert host.names("case") == [
+        *("legal_licences", "legal_prompts", "medical_coding", "medical_pretraining")
+    ]
     assert all(info.distribution == "tunebook" for info in host.listing())
     assert len(host.listing()) >= 22
 

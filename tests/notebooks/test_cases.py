@@ -1,4 +1,4 @@
-"""The two notebooks: lesson cells by the rules, and a smoke run through papermill."""
+"""The notebooks of the cases: lesson cells by the rules, and a smoke run through papermill."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASES = PluginHost().names("case")
 
 def test_every_case_has_its_notebook() -> None:
     assert [notebook.stem for notebook in NOTEBOOKS] == CASES
-    assert len(CASES) == 2
+    assert len(CASES) == 4
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

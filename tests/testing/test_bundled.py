@@ -85,8 +85,8 @@ def candidates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Cand
 
 
 def test_what_is_checked() -> None:
-    assert len(PLUGINS) == 34
-    assert len(ALL) == 678
+    assert len(PLUGINS) == 36
+    assert len(ALL) == 692
 
 
 @pytest.mark.parametrize(("plugin", "check"), ALL)
