@@ -57,14 +57,21 @@ def test_the_smoke_preset_runs_to_a_result(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_notebook_gives_what_the_library_gives(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("medical_coding", "evaluation.learning_curve=[]"),
+        ("medical_pretraining", "limits.eval_rows=100"),
+    ],
+)
+def test_the_notebook_gives_what_the_library_gives(name: str, changed: str, tmp_path: Path) -> None:
     """Same case, same seed: once through papermill and a kernel, once in this interpreter."""
     parameters = ["-p", "preset=smoke", "-p", "seed=3", "-p", "strategy=feature_extraction"]
-    parameters += ["-p", "evaluation.learning_curve=[]"]
+    parameters += ["-p", changed]
     environment = os.environ | {"TUNEBOOK_RUNS_DIR": str(tmp_path)}
     results = []
     for extra in ([], ["--no-notebook"]):
-        command = [sys.executable, "-m", "tunebook.cli", "run", "medical_coding", *parameters]
+        command = [sys.executable, "-m", "tunebook.cli", "run", name, *parameters]
         done = subprocess.run(
             [*command, *extra, "--json"],
             capture_output=True,
