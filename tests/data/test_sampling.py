@@ -17,14 +17,14 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 def test_per_class_draws_up_to_the_budget():
     labels = ["a"] * 10 + ["b"] * 3
-    drawn = sampling.per_class(labels, 5, rng())
+    drawn = sampling.per_class([*zip(labels)], 5, rng())
     assert Counter(labels[row] for row in drawn) == {"a": 5, "b": 3}
     assert drawn.tolist() == sorted(set(drawn.tolist()))
 
 
 def test_a_smaller_budget_is_part_of_a_larger_one():
     labels = ["a", "b", "c"] * 30
-    small, large = (set(sampling.per_class(labels, size, rng(4))) for size in (8, 20))
+    small, large = (set(sampling.per_class([*zip(labels)], size, rng(4))) for size in (8, 20))
     assert len(small) == 24
     assert small < large
 

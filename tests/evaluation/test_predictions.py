@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from example_results import make_predictions
+from tunebook.config import TaskConfig
 from tunebook.contracts import Predictions
 from tunebook.errors import MachineError
 from tunebook.evaluation.predictions import (
-    errors_frame,
     predictions_frame,
     write_parquet,
     write_predictions,
 )
+from tunebook.forms import form_of
 
 CLASSES = ("血液", "os — bone", 'say "skin"')
+FORM = form_of(TaskConfig(), CLASSES)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def predictions():
 
 @pytest.fixture
 def frame(predictions):
-    return predictions_frame(rows_for(predictions), predictions)
+    return predictions_frame(rows_for(predictions), predictions, FORM)
 
 
 def rows_for(predictions):
@@ -56,14 +58,14 @@ def test_a_row_tells_what_was_said_of_a_text(frame, predictions):
 
 
 def test_errors_are_the_wrong_rows_the_surest_first(frame):
-    errors = errors_frame(frame)
+    errors = FORM.errors(frame)
     assert 0 < len(errors) == (~frame["correct"]).sum() < len(frame)
     assert errors["confidence"].is_monotonic_decreasing
     assert not errors["correct"].any()
 
 
 def test_both_files_are_read_back_as_they_were(frame, tmp_path):
-    write_predictions(frame, tmp_path / "p.parquet", tmp_path / "e.parquet")
+    write_predictions(frame, FORM, tmp_path / "p.parquet", tmp_path / "e.parquet")
     read = pd.read_parquet(tmp_path / "p.parquet")
     assert read.to_dict("records") == frame.to_dict("records")
     assert len(pd.read_parquet(tmp_path / "e.parquet")) == (~frame["correct"]).sum()
@@ -72,8 +74,8 @@ def test_both_files_are_read_back_as_they_were(frame, tmp_path):
 
 def test_a_model_without_errors_writes_an_empty_table(predictions, tmp_path):
     perfect = Predictions(predictions.targets, np.eye(3)[predictions.targets], CLASSES)
-    frame = predictions_frame(rows_for(perfect), perfect)
-    write_predictions(frame, tmp_path / "p.parquet", tmp_path / "e.parquet")
+    frame = predictions_frame(rows_for(perfect), perfect, FORM)
+    write_predictions(frame, FORM, tmp_path / "p.parquet", tmp_path / "e.parquet")
     assert len(pd.read_parquet(tmp_path / "e.parquet")) == 0
 
 
@@ -88,7 +90,7 @@ def test_any_text_and_id_can_be_stored(tmp_path_factory, text, identity):
         {"id": np.array([1, identity], dtype=object), "text": np.array(["x", text], dtype=object)}
     ).assign(label="a")
     two = Predictions(np.array([0, 0]), np.array([[0.9, 0.1], [0.2, 0.8]]), ("a", "b"))
-    write_parquet(predictions_frame(rows, two), path)
+    write_parquet(predictions_frame(rows, two, form_of(TaskConfig(), two.classes)), path)
     assert pd.read_parquet(path)["text"][1] == text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -172,19 +172,6 @@ def test_the_rate_warms_up_and_follows_its_schedule(
     assert (rates[-1] < 1e-4) == (schedule != "constant")
 
 
-def test_class_weights_make_up_for_imbalance() -> None:
-    from tunebook.subject import class_weights
-
-    dataset = SimpleNamespace(
-        targets=lambda _: __import__("numpy").array([0] * 90 + [1] * 10), classes=("a", "b")
-    )
-    weights = class_weights(dataset, "balanced")
-    assert weights[1] / weights[0] == pytest.approx(9)
-    roots = class_weights(dataset, "sqrt")
-    assert roots[1] / roots[0] == pytest.approx(3)
-    assert class_weights(dataset, "none") is None
-
-
 def test_windows_score_each_document_once(tiny_bert: Path, tmp_path: Path) -> None:
     text = {"max_tokens": 8, "long_texts": "windows", "stride": 2}
     run = run_case(case(tiny_bert, text=text), runs_dir=tmp_path, listeners=[])

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from tunebook.forms.logistic import softmax
 from tunebook.training.inputs import FeatureInputs, PrefixInputs, TokenInputs, subset
 from tunebook.training.precision import Precision, choose_precision
-from tunebook.training.predict import predict_logits, probabilities
+from tunebook.training.predict import predict_logits
 
 FP32 = Precision("fp32", "")
 
@@ -73,7 +74,7 @@ def test_features_stand_in_the_places_of_tokens() -> None:
 
 
 def test_probabilities_add_up_to_one_for_huge_logits() -> None:
-    rows = probabilities(np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32))
+    rows = softmax(np.array([[1e4, -1e4, 0], [0, 0, 0]], dtype=np.float32))
     assert np.allclose(rows.sum(axis=1), 1)
     assert rows[0, 0] == 1
 

@@ -22,11 +22,37 @@ class PluginConfig(Section):
 class TaskConfig(Section):
     """Which columns hold what."""
 
-    kind: Literal["text_classification"] = Field(
-        "text_classification", description="The form of the task: one label for each text."
+    kind: Literal["text_classification", "multi_label", "regression"] = Field(
+        "text_classification",
+        description=(
+            "What a target is. `text_classification`: one class, of two or more. `multi_label`: "
+            "any number of classes, none included. `regression`: a number."
+        ),
     )
     text: str = Field("text", min_length=1, description="Column that holds the text.")
-    label: str = Field("label", min_length=1, description="Column that holds the class name.")
+    pair: str | None = Field(
+        None,
+        min_length=1,
+        description="Column with a second text, such as a question to a passage; null for none.",
+    )
+    label: str = Field(
+        "label", min_length=1, description="Column that holds the class, the classes or the number."
+    )
+    separator: str = Field(
+        "|",
+        min_length=1,
+        description=(
+            "What stands between classes in a cell of text (`multi_label`); an empty text is the "
+            "empty set. A list needs none."
+        ),
+    )
+    scaling: Literal["standard", "none"] = Field(
+        "standard",
+        description=(
+            "`standard` learns numbers in units of the training split's mean and deviation "
+            "(`regression`); predictions are in the unit of the data in either case."
+        ),
+    )
     id: str | None = Field(
         None, description="Column that identifies a row; row numbers when there is none."
     )
@@ -286,7 +312,12 @@ class Bootstrap(Section):
 class EvaluationConfig(Section):
     """What is reported."""
 
-    primary: str = Field("macro_f1", description="The score that choices are made on.")
+    primary: str = Field(
+        "macro_f1",
+        description=(
+            "The score that choices are made on; left out, the one that suits the task's kind."
+        ),
+    )
     baselines: tuple[Literal["majority", "tfidf"], ...] = Field(
         ("majority", "tfidf"), description="Trained on the same rows, shown beside every result."
     )
@@ -347,7 +378,7 @@ class CaseConfig(Section):
     strategy: SerializeAsAny[PluginConfig] = Field(description="How the model is adapted.")
     training: TrainingConfig = Field(TrainingConfig(), description="The training stage.")
     metrics: tuple[SerializeAsAny[PluginConfig], ...] = Field(
-        (), description="What is measured, in order."
+        (), description="What is measured, in order; left out, what suits the task's kind."
     )
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is reported.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything but the split.")

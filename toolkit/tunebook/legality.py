@@ -1,4 +1,4 @@
-"""Which strategy goes with which model and head: a table made of the strategies' own tags."""
+"""Which strategy goes with which task, model and head: a table made of the strategies' own tags."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Mapping
 
 from tunebook.errors import ConfigError, Problem
 from tunebook.host import PluginHost
-from tunebook.specs import Tags
+from tunebook.specs import TASKS, Tags
 
 WORDS = {"encoder": "an encoder", "decoder": "a decoder", "encoder_decoder": "an encoder-decoder"}
 
 
-def legality(host: PluginHost, *, family: str, form: str, architecture: str) -> Mapping[str, str]:
+def legality(
+    host: PluginHost,
+    *,
+    family: str,
+    form: str,
+    architecture: str,
+    task: str = "text_classification",
+) -> Mapping[str, str]:
     """Returns, by strategy, why it isn't legal here; an empty text where it is.
 
     Args:
@@ -19,15 +26,22 @@ def legality(host: PluginHost, *, family: str, form: str, architecture: str) -> 
         family: ``encoder``, ``decoder`` or ``encoder_decoder``.
         form: Form of the head, ``linear`` or ``label_words``.
         architecture: transformers model type.
+        task: Kind of the task.
     """
     return {
-        name: objection(host.get("strategy", name).tags, family, form, architecture)
+        name: objection(host.get("strategy", name).tags, family, form, architecture, task)
         for name in host.names("strategy")
     }
 
 
-def objection(tags: Tags, family: str, form: str, architecture: str) -> str:
+def objection(
+    tags: Tags, family: str, form: str, architecture: str, task: str = "text_classification"
+) -> str:
     """Returns why tags rule a combination out, in a few words; an empty text where they don't."""
+    if task not in tags.tasks:
+        return f"it is not for {task}"
+    if form not in TASKS[task].forms:
+        return f"{task} doesn't go with a head of the form {form}"
     if family not in tags.families:
         return f"it doesn't work on {WORDS[family]}"
     if form not in tags.forms:
@@ -38,21 +52,27 @@ def objection(tags: Tags, family: str, form: str, architecture: str) -> str:
 
 
 def check_legal(
-    host: PluginHost, strategy: str, *, family: str, form: str, architecture: str
+    host: PluginHost,
+    strategy: str,
+    *,
+    family: str,
+    form: str,
+    architecture: str,
+    task: str = "text_classification",
 ) -> None:
     """Refuses a combination that cannot work, before anything is loaded.
 
     Raises:
         ConfigError: With the reason, and the strategies that are legal instead.
     """
-    table = legality(host, family=family, form=form, architecture=architecture)
+    table = legality(host, family=family, form=form, architecture=architecture, task=task)
     if table[strategy]:
         legal = ", ".join(name for name, why in table.items() if not why)
         raise ConfigError(
             Problem(
                 "strategy.illegal",
                 "strategy",
-                f"a strategy for `{architecture}` with a {form} head",
+                f"a strategy for {task} on `{architecture}` with a {form} head",
                 f"`{strategy}`: {table[strategy]}",
                 f"use one of {legal}" + (", or set head.form=linear" if form != "linear" else ""),
             )

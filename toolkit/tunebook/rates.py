@@ -12,7 +12,7 @@ from tunebook.data.loading import load_dataset
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.host import PluginHost
-from tunebook.subject import Subject, class_weights, seed_everything
+from tunebook.subject import Subject, seed_everything
 from tunebook.training.loop import TrainingJob
 from tunebook.training.precision import choose_precision
 from tunebook.training.rate_finder import RateFinderResult, sweep_rates
@@ -69,7 +69,7 @@ def find_learning_rate(
             precision=precision,
             seed=case.seed,
             folder=Path(folder),
-            class_weights=class_weights(dataset, case.training.class_weights),
+            loss=dataset.form.loss(case.training, dataset.targets("train")),
         )
         return sweep_rates(job, steps=steps, low=low, high=high)
 

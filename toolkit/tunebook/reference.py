@@ -58,7 +58,8 @@ def reference(host: PluginHost, name: str) -> dict[str, Any]:
     if isinstance(descriptor, StrategyPlugin):
         content |= {"paper": descriptor.paper, "training": dict(descriptor.training)}
     if isinstance(descriptor, MetricPlugin):
-        content["scores"] = list(descriptor.scores)
+        scores = [score for task in descriptor.tasks for score in descriptor.scores_of(task)]
+        content |= {"scores": list(dict.fromkeys(scores)), "tasks": list(descriptor.tasks)}
     if getattr(descriptor, "card", None):
         content["card"] = vars(descriptor.card)
     return content

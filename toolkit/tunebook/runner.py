@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tunebook.config import CaseConfig
-from tunebook.contracts import Predictions, Prepared
-from tunebook.data.dataset import Dataset
+from tunebook.contracts import Prepared
+from tunebook.data.dataset import Dataset, texts_of
 from tunebook.data.loading import load_dataset
 from tunebook.environment import hardware, package_versions, peak_memory_mb
 from tunebook.errors import (
@@ -27,17 +27,18 @@ from tunebook.evaluation.html import write_report
 from tunebook.evaluation.predictions import predictions_frame, write_predictions
 from tunebook.evaluation.report import evaluate
 from tunebook.events import EventLog, Listener, Noted, RunEnded, StageStarted
+from tunebook.forms import TaskForm
 from tunebook.host import PluginHost, plugin_versions
 from tunebook.outcomes import recorded
 from tunebook.progress import progress_listener
 from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord
 from tunebook.runs import Run
-from tunebook.schema import CaseSchema, plugin_configs
-from tunebook.subject import Subject, class_weights, draw_documents, seed_everything
+from tunebook.schema import CaseSchema, is_minimised, plugin_configs
+from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.tasks.text_classification import count_parameters
 from tunebook.training.loop import TrainingJob, TrainingResult, train
 from tunebook.training.precision import choose_precision
-from tunebook.training.predict import predict_logits, probabilities
+from tunebook.training.predict import predict_logits
 
 EXAMPLES = 12
 """Mistakes that the report shows."""
@@ -190,30 +191,29 @@ class Execution:
             self.write(training=self.record.training | about)
         inputs = {name: subject.inputs(name, prepared) for name in ("train", "validation")}
         validation = draw_documents(inputs["validation"], self.case)
-        targets = validation.targets
+        targets, form = validation.targets, subject.dataset.form
         result = train(
             TrainingJob(
                 prepared=prepared,
                 train=inputs["train"],
                 validation=validation,
-                score=lambda logits: self.score(logits, targets, subject.dataset.classes),
+                score=lambda logits: self.score(logits, targets, form),
                 primary=self.case.evaluation.primary,
                 config=self.case.training,
                 precision=subject.precision,
                 seed=self.case.seed,
                 folder=self.directory.checkpoints,
-                class_weights=class_weights(subject.dataset, self.case.training.class_weights),
+                loss=form.loss(self.case.training, subject.dataset.targets("train")),
+                minimise=is_minimised(self.host, self.case),
                 log=self.log,
             )
         )
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
         return result
 
-    def score(
-        self, logits: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]
-    ) -> dict[str, float]:
+    def score(self, logits: np.ndarray, targets: np.ndarray, form: TaskForm) -> dict[str, float]:
         """Returns every score of the case's metrics."""
-        predictions = Predictions(targets, probabilities(logits), classes)
+        predictions = form.predictions(targets, form.decode(logits))
         return {
             name: float(value)
             for config in self.case.metrics
@@ -225,20 +225,17 @@ class Execution:
     def evaluate(self, subject: Subject, prepared: Prepared) -> EvalReport:
         """Scores the test split, once, beside the baselines."""
         dataset, config = subject.dataset, self.case.evaluation
-        predictions = Predictions(
-            dataset.targets("test"),
-            probabilities(
-                predict_logits(
-                    prepared.model,
-                    subject.inputs("test", prepared),
-                    self.case.training.eval_batch_size,
-                    subject.precision,
-                )
-            ),
-            dataset.classes,
+        logits = predict_logits(
+            prepared.model,
+            subject.inputs("test", prepared),
+            self.case.training.eval_batch_size,
+            subject.precision,
         )
+        form = dataset.form
+        predictions = form.predictions(dataset.targets("test"), form.decode(logits))
         write_predictions(
-            predictions_frame(dataset.split("test"), predictions),
+            predictions_frame(dataset.split("test"), predictions, form),
+            form,
             self.directory.predictions,
             self.directory.errors,
         )
@@ -333,10 +330,10 @@ def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
     train_rows = dataset.split("train")
     original = (train_rows["origin"] == "original").to_numpy()
     return fit_baselines(
-        train_rows["text"][original].tolist(),
+        texts_of(train_rows[original]),
         dataset.targets("train")[original],
-        dataset.texts("test"),
-        dataset.classes,
+        texts_of(dataset.split("test")),
+        dataset.form,
         names=case.evaluation.baselines,
         tfidf_features=case.evaluation.tfidf_features,
         class_weights="balanced" if balanced else "none",

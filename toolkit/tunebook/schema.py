@@ -10,9 +10,10 @@ from typing import Annotated, Any, Union, get_args
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from tunebook.config import CaseConfig
+from tunebook.config import CaseConfig, TaskConfig
 from tunebook.errors import ConfigError, Problem, TunebookError, did_you_mean, shorten
 from tunebook.host import PluginHost
+from tunebook.specs import TASKS
 
 PLUGIN_FIELDS: Mapping[str, tuple[str, bool]] = {
     "data": ("datasource", False),
@@ -39,7 +40,7 @@ class CaseSchema:
             ConfigError: With every problem there is, each with its path and what to do.
             MachineError: A plugin of the case needs a package that isn't installed.
         """
-        content = expand(self.host, content)
+        content = self._with_task_defaults(expand(self.host, content))
         try:
             text = json.dumps(content)
         except (TypeError, ValueError) as error:
@@ -68,16 +69,22 @@ class CaseSchema:
         """Returns the JSON Schema of a case."""
         return self.model.model_json_schema()
 
+    def _with_task_defaults(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Returns `content` with the metrics and the primary score that suit the kind of task."""
+        task = content.get("task")
+        given = task.get("kind") if isinstance(task, Mapping) else None
+        kind = TASKS.get(given or TaskConfig().kind)
+        evaluation = content.get("evaluation", {})
+        if kind is None or not isinstance(evaluation, Mapping):
+            return content  # which is a problem of its own
+        names = self.host.names("metric")
+        metrics = [{"kind": name} for name in kind.metrics if name in names]
+        evaluation = {"primary": kind.primary, **evaluation}
+        return {"metrics": metrics, **content, "evaluation": evaluation}
+
     def _beyond_types(self, case: CaseConfig) -> Iterator[Problem]:
-        scores = [score for m in case.metrics for score in self.host.get("metric", m.kind).scores]
-        if case.evaluation.primary not in scores:
-            yield Problem(
-                "config.primary",
-                "evaluation.primary",
-                "a score of one of the case's metrics",
-                f"`{case.evaluation.primary}`",
-                did_you_mean(case.evaluation.primary, scores),
-            )
+        yield from _metric_problems(self.host, case)
+        yield from _class_problems(case)
         if case.text.stride >= case.text.max_tokens - 2 and case.text.long_texts == "windows":
             yield Problem(
                 "config.stride",
@@ -86,14 +93,16 @@ class CaseSchema:
                 str(case.text.stride),
                 "make the windows longer or their overlap smaller",
             )
-        tags = self.host.get("strategy", case.strategy.kind).tags
-        if case.task.kind not in tags.tasks:
+        strategies = {d.name: d.tags.tasks for d in self.host.descriptors("strategy")}
+        tasks = strategies[case.strategy.kind]
+        if case.task.kind not in tasks:
+            legal = [name for name, theirs in strategies.items() if case.task.kind in theirs]
             yield Problem(
                 "config.illegal",
                 "strategy",
                 f"a strategy for {case.task.kind}",
-                f"`{case.strategy.kind}`, which is for {', '.join(tags.tasks)}",
-                "choose another strategy",
+                f"`{case.strategy.kind}`, which is for {', '.join(tasks)}",
+                f"use one of {', '.join(legal)}",
             )
 
     def _problems(self, error: Any, content: Mapping[str, Any]) -> list[Problem]:
@@ -104,6 +113,66 @@ class CaseSchema:
             places = [f"{fault.where}.{problem.where}".rstrip(".") for problem in own.problems]
             return [replace(p, where=w) for p, w in zip(own.problems, places, strict=True)]
         return [_BUILDERS.get(error["type"], _invalid)(fault)]
+
+
+def is_minimised(host: PluginHost, case: CaseConfig) -> bool:
+    """Whether the score that choices are made on is better the lower it is."""
+    metrics = [host.get("metric", config.kind) for config in case.metrics]
+    return any(case.evaluation.primary in metric.lower_is_better for metric in metrics)
+
+
+def _metric_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
+    """Yields metrics that don't suit the task, and a primary score that nothing gives."""
+    task = case.task.kind
+    suitable = [metric.name for metric in host.descriptors("metric") if task in metric.tasks]
+    scores = []
+    for place, config in enumerate(case.metrics):
+        metric = host.get("metric", config.kind)
+        if task in metric.tasks:
+            scores += metric.scores_of(task)
+            continue
+        yield Problem(
+            "config.metric",
+            f"metrics.{place}",
+            f"a metric for {task}",
+            f"`{config.kind}`, which is for {', '.join(metric.tasks)}",
+            f"use one of {', '.join(suitable)}, or leave `metrics` out",
+        )
+    if case.evaluation.primary not in scores:
+        yield Problem(
+            "config.primary",
+            "evaluation.primary",
+            "a score of one of the case's metrics",
+            f"`{case.evaluation.primary}`",
+            did_you_mean(case.evaluation.primary, scores),
+        )
+
+
+def _class_problems(case: CaseConfig) -> Iterator[Problem]:
+    """Yields settings about classes, and about words for them, that the task has no use for."""
+    kind = TASKS[case.task.kind]
+    words = case.head.form == "label_words" or bool(case.head.label_words)
+    if words and "label_words" not in kind.forms:
+        yield Problem(
+            "head.form",
+            "head",
+            f"a linear head, the only one for {kind.name}",
+            "label words",
+            "set head.form=linear and leave head.label_words out",
+        )
+    if kind.classes:
+        return
+    settings = {
+        "train_per_class": (case.train_per_class is not None, "set limits.train_rows instead"),
+        "evaluation.learning_curve": (bool(case.evaluation.learning_curve), "leave it out"),
+        "training.class_weights": (case.training.class_weights != "none", "leave it out"),
+        "training.label_smoothing": (case.training.label_smoothing > 0, "leave it out"),
+    }
+    for where, (given, fix) in settings.items():
+        if given:
+            yield Problem(
+                "config.no_classes", where, f"nothing, for {kind.name} has no classes", "a value", fix
+            )
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,54 @@ FORMS = ("linear", "label_words")
 
 
 @dataclass(frozen=True)
+class TaskKind:
+    """What can be said of a kind of task without anything heavy; `tunebook.forms` has the rest.
+
+    Attributes:
+        name: What `task.kind` says.
+        classes: Whether targets are made of classes, which can be counted, drawn and weighed.
+        metrics: What is measured where a case is silent.
+        primary: The score that choices are then made on.
+        forms: Forms of the head that it goes with, the one that always does first.
+    """
+
+    name: str
+    classes: bool
+    metrics: tuple[str, ...]
+    primary: str
+    forms: tuple[str, ...] = ("linear",)
+
+
+TASKS: Mapping[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        TaskKind(
+            "text_classification",
+            classes=True,
+            metrics=("accuracy", "f1", "roc_auc", "confusion_matrix"),
+            primary="macro_f1",
+            forms=FORMS,
+        ),
+        # the answers of a model share one unit of probability, so that a second class would cost
+        # the first; independent classes need scores of their own
+        TaskKind(
+            "multi_label",
+            classes=True,
+            metrics=("f1", "subset_accuracy", "hamming_loss", "average_precision", "roc_auc"),
+            primary="macro_f1",
+        ),
+        TaskKind(
+            "regression",
+            classes=False,
+            metrics=("r2", "rmse", "mae", "pearson", "spearman"),
+            primary="r2",
+        ),
+    )
+}
+"""By name, the kinds of task."""
+
+
+@dataclass(frozen=True)
 class Tags:
     """What a strategy supports; legality is a table of these, which tests iterate.
 
@@ -36,7 +84,7 @@ class Tags:
         frozen_backbone: The backbone's weights stay as they were.
     """
 
-    tasks: tuple[str, ...] = ("text_classification",)
+    tasks: tuple[str, ...] = tuple(TASKS)
     families: tuple[str, ...] = FAMILIES
     forms: tuple[str, ...] = FORMS
     architectures: tuple[str, ...] = ("*",)
@@ -99,9 +147,23 @@ class StrategyPlugin(BuiltDescriptor):
 
 @dataclass(frozen=True)
 class MetricPlugin(BuiltDescriptor):
-    """Something to measure; `scores` names its headline numbers."""
+    """Something to measure.
+
+    Attributes:
+        scores: Names of its headline numbers.
+        tasks: Kinds of task that it measures.
+        scores_by_task: Names of its headline numbers, for the tasks in which they are others.
+        lower_is_better: Those of its scores that are better the lower they are.
+    """
 
     scores: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ("text_classification",)
+    scores_by_task: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lower_is_better: tuple[str, ...] = ()
+
+    def scores_of(self, task: str) -> tuple[str, ...]:
+        """Returns the names of its headline numbers for a kind of task."""
+        return self.scores_by_task.get(task, self.scores)
 
 
 @dataclass(frozen=True)

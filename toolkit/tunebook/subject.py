@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from tunebook.config import CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.corpus import load_corpus
 from tunebook.data.dataset import SPLITS, Dataset
-from tunebook.data.tokens import encode_texts
+from tunebook.data.tokens import encode
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.export import save_classifier
@@ -31,7 +31,14 @@ from tunebook.tasks.build import build_classifier, head_form
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 from tunebook.training.features import cached_features, fingerprint
-from tunebook.training.inputs import FeatureInputs, Inputs, PrefixInputs, TokenInputs, subset
+from tunebook.training.inputs import (
+    FeatureInputs,
+    Inputs,
+    PrefixInputs,
+    TokenInputs,
+    subset,
+    token_inputs,
+)
 from tunebook.training.objectives import choose_objective
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import encode_features
@@ -81,8 +88,9 @@ class Subject:
             host,
             case.strategy.kind,
             family=family,
-            form=head_form(case.head, family),
+            form=head_form(case.head, family, case.task.kind),
             architecture=base.architecture,
+            task=case.task.kind,
         )
         tokenizer = load_tokenizer(base.folder)
         if case.pretraining is not None:
@@ -92,6 +100,7 @@ class Subject:
             tokenizer,
             dataset.classes,
             case.head,
+            task=case.task,
             hidden_dropout=case.training.hidden_dropout,
         )
         return cls(case, host, dataset, precision, base, tokenizer, model.to(device()), note=note)
@@ -137,6 +146,7 @@ class Subject:
             self.case.seed,
             folder,
             log,
+            self.dataset.form,
             balanced=training.class_weights != "none",
         )
 
@@ -149,6 +159,7 @@ class Subject:
                 self.model,
                 self.features("train", self.model),
                 inputs,
+                self.dataset.form,
                 c=self.case.head.probe_c,
                 balanced=balanced,
             )
@@ -169,13 +180,12 @@ class Subject:
     def tokens_of(self, split: str) -> TokenInputs:
         """Returns the tokenised split."""
         if split not in self.tokens:
-            encoded = encode_texts(self.tokenizer, self.dataset.texts(split), self.case.text)
+            dataset = self.dataset
+            texts, pairs = dataset.texts(split), dataset.pairs(split)
+            encoded = encode(self.tokenizer, texts, pairs, self.case.text)
             self.shortened[split] = encoded.shortened
-            self.tokens[split] = TokenInputs(
-                encoded.input_ids,
-                encoded.document,
-                self.dataset.targets(split),
-                self.tokenizer.pad_token_id,
+            self.tokens[split] = token_inputs(
+                encoded, dataset.targets(split), self.model, self.tokenizer
             )
         return self.tokens[split]
 
@@ -254,6 +264,7 @@ class Subject:
             self.dataset.classes,
             self.base,
             self.precision,
+            scale=self.dataset.scale,
             complete=bool(self.adapted),
         )
 
@@ -263,21 +274,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
-
-
-def class_weights(dataset: Dataset, kind: str) -> np.ndarray | None:
-    """Returns the weight of each class in the loss, shape (k,); None when all weigh the same."""
-    power: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-        "balanced": lambda counts: 1 / counts,
-        "sqrt": lambda counts: 1 / np.sqrt(counts),
-    }
-    if kind == "none":
-        return None
-    targets = dataset.targets("train")
-    counts = np.bincount(targets, minlength=len(dataset.classes)).clip(min=1)
-    weights = power[kind](counts.astype(np.float64))
-    # the mean weight of an example is one, so that the learning rate keeps its meaning
-    return weights / weights[targets].mean()
 
 
 def draw_documents(inputs: Inputs, case: CaseConfig) -> Inputs:
@@ -307,4 +303,6 @@ def _hash_tokens(tokens: TokenInputs) -> str:
     digest = hashlib.sha256()
     for ids in tokens.input_ids:
         digest.update(np.asarray(ids, dtype=np.int32).tobytes() + b"|")
+    if tokens.second is not None:
+        digest.update(tokens.second.tobytes())
     return digest.hexdigest()

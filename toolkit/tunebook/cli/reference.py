@@ -110,7 +110,7 @@ def _pairs(content: dict[str, Any]) -> str:
     """Returns the remaining entries of a reference, one a line."""
     rows = [
         *((key, content.get(key)) for key in ("paper", "install")),
-        ("scores", ", ".join(content.get("scores", ()))),
+        *((key, ", ".join(content.get(key, ()))) for key in ("scores", "tasks")),
         *((f"training.{key}", value) for key, value in (content.get("training") or {}).items()),
         *(content.get("card") or {}).items(),
     ]

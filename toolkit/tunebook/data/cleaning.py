@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import numbers
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from tunebook.config import CaseConfig, GivenSplit, GroupedSplit
 from tunebook.contracts import Card
 from tunebook.data.dataset import SPLITS, Finding
 from tunebook.errors import DataError, Problem, did_you_mean, shorten
+from tunebook.forms import TaskForm, form_of
+from tunebook.forms.cells import as_name, is_blank, is_name, is_text
+
+TEXTS = ("text", "pair")
+"""Columns that a model reads."""
 
 MOST_EMPTY = 0.5
 """Above this share of empty cells the column is taken for the wrong one."""
@@ -26,7 +29,7 @@ class Cleaning:
 
     Attributes:
         place: What messages call the source: its file or title.
-        rows: Columns id, text, label and, where the split needs them, split and group.
+        rows: Columns id, text, label and, where the case needs them, pair, split and group.
         findings: In the order of the steps.
     """
 
@@ -48,16 +51,19 @@ def clean(rows: pd.DataFrame, card: Card, case: CaseConfig) -> Cleaning:
     Rows with an empty text or label are left out and counted, unless most rows are so. A text
     that comes twice (letter case and outer spaces aside) with one label is kept once, in the
     split that is reported on rather than the one that is trained on; with several labels nobody
-    knows which is right, so all its copies are left out.
+    knows which is right, so all its copies are left out. Where texts come in pairs, a pair counts
+    as one text.
 
     Raises:
         DataError: With every problem found.
     """
     place = card.source or card.title
+    form = form_of(case.task)
     cleaning = Cleaning(place, select(rows, place, case))
-    _raise(_cell_problems(cleaning.rows, place, case))
+    _raise(_cell_problems(cleaning.rows, place, case, form))
     cleaning.rows = cleaning.rows.assign(
-        **{c: cleaning.rows[c].map(_name) for c in cleaning.rows if c != "text"}
+        **{c: cleaning.rows[c].map(as_name) for c in cleaning.rows if c not in (*TEXTS, "label")},
+        label=_labels(cleaning.rows["label"], form),
     )
     _raise(_row_problems(cleaning.rows, place, case))
     _drop_empty(cleaning)
@@ -94,6 +100,12 @@ def select(rows: pd.DataFrame, place: str, case: CaseConfig) -> pd.DataFrame:
     return pd.DataFrame({"id": numbers_from_one, **columns}, dtype=object)
 
 
+def row_keys(rows: pd.DataFrame) -> pd.Series:
+    """Returns what rows share whose texts, or pairs of texts, count as the same."""
+    keys = [rows[column].map(text_key) for column in TEXTS if column in rows]
+    return pd.Series([*zip(*keys, strict=True)], index=rows.index, dtype=object)
+
+
 def text_key(text: str) -> str:
     """Returns what two texts share that count as the same."""
     return text.strip().casefold()
@@ -116,6 +128,8 @@ def name_list(names: Sequence[str], limit: int = 10) -> str:
 def _wanted_columns(case: CaseConfig) -> dict[str, tuple[str, str]]:
     """Returns, by our column, the config path that names the source's column, and that name."""
     wanted = {"text": ("task.text", case.task.text), "label": ("task.label", case.task.label)}
+    if case.task.pair is not None:
+        wanted["pair"] = ("task.pair", case.task.pair)
     if case.task.id is not None:
         wanted["id"] = ("task.id", case.task.id)
     if isinstance(case.split, GivenSplit):
@@ -125,40 +139,78 @@ def _wanted_columns(case: CaseConfig) -> dict[str, tuple[str, str]]:
     return wanted
 
 
-def _cell_problems(rows: pd.DataFrame, place: str, case: CaseConfig) -> Iterator[Problem]:
+def _cell_problems(
+    rows: pd.DataFrame, place: str, case: CaseConfig, form: TaskForm
+) -> Iterator[Problem]:
     """Yields columns with cells that cannot be what the case takes them for."""
-    for ours, (_, name) in _wanted_columns(case).items():
-        is_right: Callable[[Any], bool] = _is_text if ours == "text" else _is_name
-        missing = rows[ours].isna()
-        wrong = ~missing & ~rows[ours].map(is_right).astype(bool)
-        where = f"{place}, column `{name}`"
-        if wrong.any():
-            example = rows[ours][wrong].iloc[0]
-            yield Problem(
-                "data.not_text" if ours == "text" else "data.not_a_name",
-                f"{where}, {row_list(wrong)}",
-                "text in every row" if ours == "text" else "text or a whole number in every row",
-                f"{int(wrong.sum())} of other types, such as {shorten(example)} "
-                f"({type(example).__name__})",
-                f"name another column, or make column `{name}` text",
-            )
-        elif ours == "text" and _share(rows[ours].map(_is_number)) > MOST_EMPTY:
-            yield Problem(
-                "data.not_text",
-                where,
-                "text",
-                f"numbers, such as {shorten(rows[ours].dropna().iloc[0])}",
-                "name the column that holds the text in `task.text`",
-            )
-        empty = _empty(rows[ours])
-        if ours in ("text", "label") and _share(empty) > MOST_EMPTY:
+    for ours, (path, column) in _wanted_columns(case).items():
+        where = f"{place}, column `{column}`"
+        if ours == "label":
+            yield from _label_problems(rows["label"], where, column, form)
+            empty = rows["label"].map(form.is_empty).astype(bool)
+        else:
+            yield from _type_problems(rows[ours], where, path, column)
+            empty = _empty(rows[ours])
+        if ours in (*TEXTS, "label") and _share(empty) > MOST_EMPTY:
             yield Problem(
                 "data.mostly_empty",
                 f"{where}, {row_list(empty)}",
                 f"at most {MOST_EMPTY:.0%} empty cells",
                 f"{int(empty.sum())} of {len(rows)}",
-                f"name another column in `task.{ours}`, or fill the cells",
+                f"name another column in `{path}`, or fill the cells",
             )
+
+
+def _type_problems(cells: pd.Series, where: str, path: str, column: str) -> Iterator[Problem]:
+    """Yields what is wrong with the types of a column of texts, ids, splits or groups."""
+    holds_text = path in ("task.text", "task.pair")
+    is_right: Callable[[Any], bool] = is_text if holds_text else is_name
+    wrong = ~cells.isna() & ~cells.map(is_right).astype(bool)
+    if wrong.any():
+        yield Problem(
+            "data.not_text" if holds_text else "data.not_a_name",
+            f"{where}, {row_list(wrong)}",
+            "text in every row" if holds_text else "text or a whole number in every row",
+            _others(cells[wrong]),
+            f"name another column, or make column `{column}` text",
+        )
+    elif holds_text and _share(cells.map(_is_number)) > MOST_EMPTY:
+        yield Problem(
+            "data.not_text",
+            where,
+            "text",
+            f"numbers, such as {shorten(cells.dropna().iloc[0])}",
+            f"name the column that holds the text in `{path}`",
+        )
+
+
+def _label_problems(
+    cells: pd.Series, where: str, column: str, form: TaskForm
+) -> Iterator[Problem]:
+    """Yields what is wrong with the cells of the label column, one problem for each fault."""
+    codes = cells.map(form.fault)
+    for code, expected in form.faults.items():
+        wrong = codes == code
+        if wrong.any():
+            yield Problem(
+                code,
+                f"{where}, {row_list(wrong)}",
+                expected,
+                _others(cells[wrong]),
+                f"mend these cells, leave their rows out, or name another column than `{column}` "
+                "in `task.label`",
+            )
+
+
+def _others(cells: pd.Series) -> str:
+    example = cells.iloc[0]
+    return f"{len(cells)} others, such as {shorten(example)} ({type(example).__name__})"
+
+
+def _labels(cells: pd.Series, form: TaskForm) -> pd.Series:
+    """Returns what the cells of the label column hold, None where they are empty."""
+    read = [None if form.is_empty(cell) else form.read(cell) for cell in cells]
+    return pd.Series(read, index=cells.index, dtype=object)
 
 
 def _row_problems(rows: pd.DataFrame, place: str, case: CaseConfig) -> Iterator[Problem]:
@@ -199,21 +251,23 @@ def _split_problems(splits: pd.Series, where: str) -> Iterator[Problem]:
 
 
 def _drop_empty(cleaning: Cleaning) -> None:
-    for column in ("text", "label"):
+    for column in (*TEXTS, "label"):
+        if column not in cleaning.rows:
+            continue
         cells = cleaning.rows[column]
         empty = cells.isna() | (cells.map(lambda cell: str(cell).strip()) == "")
         cleaning.drop(empty, f"data.empty_{column}", f"rows with an empty {column} were left out")
 
 
 def _drop_duplicates(cleaning: Cleaning) -> None:
-    keys = cleaning.rows["text"].map(text_key)
+    keys = row_keys(cleaning.rows)
     ambiguous = cleaning.rows["label"].groupby(keys).transform("nunique") > 1
     cleaning.drop(
         ambiguous,
         "data.ambiguous_texts",
         "rows whose text also comes with another label were left out",
     )
-    rows = cleaning.rows.assign(key=cleaning.rows["text"].map(text_key))
+    rows = cleaning.rows.assign(key=row_keys(cleaning.rows))
     if "split" in rows:  # a text that is tested on must not be trained on
         rank = rows["split"].map({"test": 0, "validation": 1, "train": 2})
         rows = rows.loc[rank.sort_values(kind="stable").index]
@@ -222,20 +276,7 @@ def _drop_duplicates(cleaning: Cleaning) -> None:
 
 
 def _empty(cells: pd.Series) -> pd.Series:
-    blank = [isinstance(cell, str) and not cell.strip() for cell in cells]
-    return cells.isna() | np.array(blank, dtype=bool)
-
-
-def _is_text(cell: Any) -> bool:
-    try:
-        return isinstance(cell, str) and cell.encode() is not None
-    except UnicodeEncodeError:  # a lone surrogate, which no tokenizer takes
-        return False
-
-
-def _is_name(cell: Any) -> bool:
-    whole_number = isinstance(cell, numbers.Real) and float(cell).is_integer()
-    return whole_number or _is_text(cell)
+    return cells.isna() | cells.map(is_blank).astype(bool)
 
 
 def _is_number(cell: Any) -> bool:
@@ -244,14 +285,6 @@ def _is_number(cell: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return isinstance(cell, str)
-
-
-def _name(cell: Any) -> str:
-    """Returns a label, id or group as text: ``3.0``, an integer beside a gap, becomes ``3``."""
-    if cell is None or cell is pd.NA or cell != cell:
-        return ""
-    is_number = isinstance(cell, numbers.Real) and not isinstance(cell, numbers.Integral)
-    return str(int(cell) if is_number else cell).strip()
 
 
 def _share(mask: pd.Series) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -11,8 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tunebook.config import TaskConfig
 from tunebook.contracts import Card
+from tunebook.forms import UNSCALED, Scale, TaskForm, form_of
 
+PAIR = "pair"
 COLUMNS = ("id", "text", "label", "split", "group", "origin", "source_id")
 SPLITS = ("train", "validation", "test")
 
@@ -39,13 +43,16 @@ class Dataset:
 
     Attributes:
         rows: Columns id, text, label, split, group (text or None), origin (``original`` or the
-            augmenter's kind) and source_id (the row that an augmented row came from, or None).
-        classes: Sorted class names; a target is a position in it.
+            augmenter's kind) and source_id (the row that an augmented row came from, or None);
+            where the task has a second text, pair.
+        classes: Sorted class names, empty for numbers.
         card: What the data are.
         findings: What was found, and what was left out because of it.
         grouped: Whether the split keeps groups whole.
         synonyms: Table of the data source, for augmenters.
         provenance: Counts and shares in JSON types, for the record.
+        task: What the labels are.
+        scale: Unit in which numbers are learnt.
     """
 
     rows: pd.DataFrame
@@ -56,6 +63,8 @@ class Dataset:
     synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    task: TaskConfig = TaskConfig()
+    scale: Scale = UNSCALED
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
@@ -75,10 +84,18 @@ class Dataset:
         """Returns the n texts of one split."""
         return self.split(name)["text"].tolist()
 
+    def pairs(self, name: str) -> list[str] | None:
+        """Returns the n second texts of one split, None when texts stand alone."""
+        return self.split(name)[PAIR].tolist() if PAIR in self.rows else None
+
+    @property
+    def form(self) -> TaskForm:
+        """What knows how labels are learnt and predictions are read."""
+        return form_of(self.task, self.classes, self.scale)
+
     def targets(self, name: str) -> np.ndarray:
-        """Returns the class numbers of one split, int64 of shape (n,)."""
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        return np.array([numbers[label] for label in self.split(name)["label"]], dtype=np.int64)
+        """Returns the labels of one split as numbers, see `TaskForm.targets`."""
+        return self.form.targets(self.split(name)["label"].tolist())
 
     def groups(self, name: str) -> np.ndarray | None:
         """Returns the group names of one split, shape (n,), or None when there are no groups."""
@@ -98,10 +115,17 @@ class Dataset:
         }
 
 
+def texts_of(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Returns the text of each row, and its second text where there is one."""
+    columns = ["text", *([PAIR] if PAIR in rows else [])]
+    return [*zip(*(rows[column] for column in columns), strict=True)]
+
+
 def fingerprint(rows: pd.DataFrame) -> str:
-    """Returns the SHA-256 over text, label and split of every row, in their order."""
+    """Returns the SHA-256 over texts, label and split of every row, in their order."""
     digest = hashlib.sha256()
-    for row in zip(rows["text"], rows["label"], rows["split"], strict=True):
+    columns = ["text", *([PAIR] if PAIR in rows else []), "label", "split"]
+    for row in zip(*(rows[column] for column in columns), strict=True):
         digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
 
@@ -111,12 +135,14 @@ def split_counts(rows: pd.DataFrame) -> dict[str, int]:
     return {name: int((rows["split"] == name).sum()) for name in SPLITS}
 
 
-def class_counts(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Returns, by class and then by split, the number of rows."""
-    counts = rows.groupby(["label", "split"]).size().to_dict()
-    return {
-        label: {name: int(counts.get((label, name), 0)) for name in SPLITS} for label in classes
-    }
+def class_counts(rows: pd.DataFrame, form: TaskForm) -> dict[str, dict[str, int]]:
+    """Returns, by class and then by split, the number of rows; nothing for numbers."""
+    counts = Counter(
+        (name, split)
+        for label, split in zip(rows["label"], rows["split"], strict=True)
+        for name in form.names(label)
+    )
+    return {name: {split: counts[name, split] for split in SPLITS} for name in form.classes}
 
 
 def word_counts(texts: pd.Series) -> dict[str, int]:

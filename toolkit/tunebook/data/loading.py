@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tunebook.data.augmentation import augment
 from tunebook.data.cleaning import Cleaning, clean, name_list, text_key
 from tunebook.data.dataset import (
     COLUMNS,
+    PAIR,
     SPLITS,
     Dataset,
     Finding,
@@ -25,6 +26,7 @@ from tunebook.data.dataset import (
     split_counts,
 )
 from tunebook.errors import ConfigError, DataError, Problem, did_you_mean, nearest, shorten
+from tunebook.forms import UNSCALED, TaskForm, form_of
 from tunebook.host import PluginHost
 
 BUDGET, LIMIT_TRAIN, LIMIT_VALIDATION, LIMIT_TEST = 101, 102, 103, 104
@@ -43,12 +45,14 @@ def load_dataset(case: CaseConfig, host: PluginHost | None = None) -> Dataset:
     host = host or PluginHost()
     source = _load(case, host)
     cleaning = clean(source.rows, source.card, case)
-    _handle_rare_classes(cleaning, case)
-    rows = _in_columns(cleaning.rows, _split(cleaning, case))
-    _raise(_split_problems(rows, cleaning.place, case))
-    classes = tuple(sorted(set(rows["label"])))
+    form = form_of(case.task)
+    _handle_rare_classes(cleaning, case, form)
+    rows = _in_columns(cleaning.rows, _split(cleaning, case, form))
+    form = replace(form, classes=tuple(sorted(_names(rows, form))))
+    _raise(_split_problems(rows, cleaning.place, case, form))
     forbidden = frozenset(rows["text"][rows["split"] != "train"].map(text_key))
-    rows = _draw(rows, case, cleaning.findings)
+    rows = _draw(rows, case, cleaning.findings, form)
+    form = replace(form, scale=form.scale_of(_part(rows, "train")["label"].tolist()))
     train, augmentation, found = augment(
         rows[rows["split"] == "train"],
         [(config, host.create("augmenter", config)) for config in case.augmentation],
@@ -60,15 +64,17 @@ def load_dataset(case: CaseConfig, host: PluginHost | None = None) -> Dataset:
     findings = (*cleaning.findings, *found)
     return Dataset(
         rows=rows,
-        classes=classes,
+        classes=form.classes,
         card=source.card,
         findings=findings,
         grouped=isinstance(case.split, GroupedSplit),
         synonyms=source.synonyms,
         provenance={
-            **_provenance(rows, classes, case, source, findings),
+            **_provenance(rows, case, source, findings, form),
             "augmentation": augmentation,
         },
+        task=case.task,
+        scale=form.scale,
     )
 
 
@@ -87,20 +93,36 @@ def _load(case: CaseConfig, host: PluginHost) -> SourceData:
     return source
 
 
-def _handle_rare_classes(cleaning: Cleaning, case: CaseConfig) -> None:
-    """Refuses or drops rare classes, then refuses data of fewer than two classes."""
+def _handle_rare_classes(cleaning: Cleaning, case: CaseConfig, form: TaskForm) -> None:
+    """Refuses or drops rare classes, then refuses data in which nothing is left to tell apart."""
     least = case.task.min_examples_per_class
-    counts = cleaning.rows["label"].value_counts()
-    rare = sorted(counts.index[counts < least])
+    counts = Counter(name for label in cleaning.rows["label"] for name in form.names(label))
+    rare = sorted(name for name, count in counts.items() if count < least)
     if rare and case.task.rare_classes == "drop":
-        text = f"rows of {len(rare)} classes with fewer than {least} rows were left out: "
-        mask = cleaning.rows["label"].isin(rare)
-        cleaning.drop(mask, "data.rare_classes", text + name_list(rare))
-    _raise(_class_problems(cleaning, case, rare, len(counts)))
+        _drop_rare(cleaning, rare, least, form)
+    _raise(_class_problems(cleaning, case, rare, counts, form))
+
+
+def _drop_rare(cleaning: Cleaning, rare: Sequence[str], least: int, form: TaskForm) -> None:
+    """Takes rare classes out of labels; rows of which nothing is left go with them."""
+    labels = cleaning.rows["label"]
+    kept = [form.without(label, {*rare}) for label in labels]
+    lost = sum(label is not None and label != old for label, old in zip(kept, labels, strict=True))
+    if lost:
+        text = f"{lost} rows lost one of {len(rare)} classes with fewer than {least} rows: "
+        found = Finding("data.rare_labels", text + name_list(rare), lost, "warning")
+        cleaning.findings.append(found)
+    cleaning.rows = cleaning.rows.assign(label=pd.Series(kept, dtype=object))
+    text = f"rows of {len(rare)} classes with fewer than {least} rows were left out: "
+    cleaning.drop(cleaning.rows["label"].isna(), "data.rare_classes", text + name_list(rare))
 
 
 def _class_problems(
-    cleaning: Cleaning, case: CaseConfig, rare: Sequence[str], before: int
+    cleaning: Cleaning,
+    case: CaseConfig,
+    rare: Sequence[str],
+    counts: Counter[str],
+    form: TaskForm,
 ) -> Iterator[Problem]:
     where = f"{cleaning.place}, column `{case.task.label}`"
     if cleaning.rows.empty:
@@ -112,18 +134,18 @@ def _class_problems(
             "fill the gaps, or lower `task.min_examples_per_class`",
         )
         return
-    left = cleaning.rows["label"].nunique()
-    if left < 2:
-        dropped = f" ({before - left} more were too rare)" if before > left else ""
+    left = {*cleaning.rows["label"]}
+    if len(left) < 2:
+        dropped = len(counts) - len({name for label in left for name in form.names(label)})
+        note = f" ({dropped} more were too rare)" if dropped else ""
         yield Problem(
             "data.one_class",
             where,
-            "two classes or more",
-            f"only {name_list(sorted(set(cleaning.rows['label'])))}{dropped}",
-            "add rows of another class, or name another column in `task.label`",
+            form.variety,
+            f"only {name_list([str(form.told(label)) for label in left])}{note}",
+            "add rows with another label, or name another column in `task.label`",
         )
     elif rare and case.task.rare_classes == "error":
-        counts = Counter(cleaning.rows["label"])
         yield Problem(
             "data.rare_class",
             where,
@@ -135,15 +157,16 @@ def _class_problems(
         )
 
 
-def _split(cleaning: Cleaning, case: CaseConfig) -> np.ndarray:
+def _split(cleaning: Cleaning, case: CaseConfig, form: TaskForm) -> np.ndarray:
     """Returns the split of every row."""
     rows, config = cleaning.rows, case.split
     if isinstance(config, GivenSplit):
         return rows["split"].to_numpy(dtype=object)
+    strata = form.strata(rows["label"].tolist())
     if not isinstance(config, GroupedSplit):
-        return splits.stratified(rows["label"], config.fractions, config.seed)
+        return splits.stratified(strata, config.fractions, config.seed)
     if config.balance == "labels":
-        return splits.grouped_balanced(rows["group"], rows["label"], config.fractions, config.seed)
+        return splits.grouped_balanced(rows["group"], strata, config.fractions, config.seed)
     return splits.grouped(rows["group"], config.fractions, config.seed)
 
 
@@ -151,10 +174,21 @@ def _in_columns(rows: pd.DataFrame, split: np.ndarray) -> pd.DataFrame:
     """Returns the rows in the columns of a data set."""
     group = rows.get("group")
     rows = rows.assign(split=split, group=group, origin="original", source_id=None)
-    return rows[list(COLUMNS)].astype(object)
+    return rows[[*COLUMNS, *([PAIR] if PAIR in rows else [])]].astype(object)
 
 
-def _split_problems(rows: pd.DataFrame, place: str, case: CaseConfig) -> Iterator[Problem]:
+def _part(rows: pd.DataFrame, split: str) -> pd.DataFrame:
+    return rows[rows["split"] == split]
+
+
+def _names(rows: pd.DataFrame, form: TaskForm) -> set[str]:
+    """Returns the classes that the labels of rows are made of."""
+    return {name for label in rows["label"] for name in form.names(label)}
+
+
+def _split_problems(
+    rows: pd.DataFrame, place: str, case: CaseConfig, form: TaskForm
+) -> Iterator[Problem]:
     """Yields splits without rows, and classes that are scored but cannot be learnt."""
     counts = split_counts(rows)
     empty = [name for name in SPLITS if not counts[name]]
@@ -168,15 +202,15 @@ def _split_problems(rows: pd.DataFrame, place: str, case: CaseConfig) -> Iterato
             _EMPTY_SPLIT_FIX[case.split.kind],
         )
         return
-    trained = sorted(set(rows["label"][rows["split"] == "train"]))
-    for label in sorted(set(rows["label"]) - set(trained)):
-        where = [n for n in SPLITS[1:] if ((rows["label"] == label) & (rows["split"] == n)).any()]
+    trained, *judged = (_names(_part(rows, name), form) for name in SPLITS)
+    for label in sorted({*form.classes} - trained):
+        where = [n for n, names in zip(SPLITS[1:], judged, strict=True) if label in names]
         yield Problem(
             "data.unseen_label",
             f"{place}, column `{case.task.label}`, {' and '.join(where)}",
             "only labels that are in train too",
             f"`{label}`",
-            _unseen_fix(label, trained, case),
+            _unseen_fix(label, sorted(trained), case),
         )
 
 
@@ -195,11 +229,13 @@ def _unseen_fix(label: str, trained: Sequence[str], case: CaseConfig) -> str:
     return "add training rows of this class, or leave its rows out"
 
 
-def _draw(rows: pd.DataFrame, case: CaseConfig, findings: list[Finding]) -> pd.DataFrame:
+def _draw(
+    rows: pd.DataFrame, case: CaseConfig, findings: list[Finding], form: TaskForm
+) -> pd.DataFrame:
     """Returns fewer rows: the annotation budget, then the limits."""
-    parts = {name: rows[rows["split"] == name] for name in SPLITS}
+    parts = {name: _part(rows, name) for name in SPLITS}
     if case.train_per_class is not None:
-        parts["train"] = _within_budget(parts["train"], case, findings)
+        parts["train"] = _within_budget(parts["train"], case, findings, form)
     limits = (
         ("train", case.limits.train_rows, LIMIT_TRAIN),
         ("validation", case.limits.eval_rows, LIMIT_VALIDATION),
@@ -209,32 +245,37 @@ def _draw(rows: pd.DataFrame, case: CaseConfig, findings: list[Finding]) -> pd.D
         if most is not None and len(parts[name]) > most:
             rng = np.random.default_rng([case.seed, stream])
             before, part = len(parts[name]), parts[name]
-            parts[name] = part.iloc[sampling.proportional(part["label"], most, rng)]
+            strata = form.strata(part["label"].tolist())
+            parts[name] = part.iloc[sampling.proportional(strata, most, rng)]
             text = f"`limits` keeps {most} of {before} {name} rows: a quick run, not a result"
             findings.append(Finding("data.limited", text, before - most, "warning"))
-    lost = set(rows["label"]) - set(parts["train"]["label"])
+    lost = {*form.classes} - _names(parts["train"], form)
     if lost:
         text = f"`limits.train_rows` leaves {len(lost)} classes without a training row"
         findings.append(Finding("data.untrained_classes", text, len(lost), "warning"))
     return pd.concat(parts.values(), ignore_index=True)
 
 
-def _within_budget(train: pd.DataFrame, case: CaseConfig, findings: list[Finding]) -> pd.DataFrame:
+def _within_budget(
+    train: pd.DataFrame, case: CaseConfig, findings: list[Finding], form: TaskForm
+) -> pd.DataFrame:
     assert case.train_per_class is not None
-    short = int((train["label"].value_counts() < case.train_per_class).sum())
+    names = [form.names(label) for label in train["label"]]
+    counts = Counter(name for some in names for name in some)
+    short = sum(counts[name] < case.train_per_class for name in form.classes)
     if short:
         text = f"{short} classes have fewer training rows than the {case.train_per_class} asked for"
         findings.append(Finding("data.short_classes", text, short))
     rng = np.random.default_rng([case.seed, BUDGET])
-    return train.iloc[sampling.per_class(train["label"], case.train_per_class, rng)]
+    return train.iloc[sampling.per_class(names, case.train_per_class, rng)]
 
 
 def _provenance(
     rows: pd.DataFrame,
-    classes: Sequence[str],
     case: CaseConfig,
     source: SourceData,
     findings: Sequence[Finding],
+    form: TaskForm,
 ) -> dict[str, Any]:
     """Returns what the record keeps of the data, in JSON types."""
     return {
@@ -244,7 +285,9 @@ def _provenance(
         "loaded": len(source.rows),
         "dropped": {f.code: f.count for f in findings if f.code in _DROPS},
         "splits": split_counts(rows),
-        "classes": class_counts(rows, classes),
+        "task": case.task.kind,
+        "classes": class_counts(rows, form),
+        "scale": form.scale._asdict() if form.scale != UNSCALED else {},
         "groups": {name: int(part["group"].nunique()) for name, part in rows.groupby("split")},
         "findings": [asdict(finding) for finding in findings],
     }
@@ -252,6 +295,7 @@ def _provenance(
 
 _DROPS = (
     "data.empty_text",
+    "data.empty_pair",
     "data.empty_label",
     "data.ambiguous_texts",
     "data.duplicates",

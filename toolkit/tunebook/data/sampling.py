@@ -7,14 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def per_class(labels: Sequence[str], size: int, rng: np.random.Generator) -> np.ndarray:
+def per_class(
+    names: Sequence[Sequence[str]], size: int, rng: np.random.Generator
+) -> np.ndarray:
     """Draws up to `size` rows of each class; for one seed a smaller draw is part of a larger one.
+
+    Args:
+        names: The classes of each of n rows: one, several, or none, which is drawn like a class.
+            A class that often comes with others may get more rows than asked for.
+        size: Rows of each class.
+        rng: Where chance comes from.
 
     Returns:
         Row numbers in ascending order.
     """
-    classes, class_of = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
-    return _draw(class_of, np.full(len(classes), size), rng)
+    rows_of: dict[str, list[int]] = {}
+    for row, some in enumerate(names):
+        for name in some or ("",):
+            rows_of.setdefault(name, []).append(row)
+    chosen = [rng.permutation(np.array(rows_of[name]))[:size] for name in sorted(rows_of)]
+    return np.unique(np.concatenate(chosen)) if chosen else np.arange(0)
 
 
 def proportional(labels: Sequence[str], size: int, rng: np.random.Generator) -> np.ndarray:

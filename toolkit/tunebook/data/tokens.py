@@ -21,12 +21,15 @@ class Encoded:
     Attributes:
         input_ids: Token numbers of each input, special tokens included.
         document: Which text an input came from, int64 of shape (inputs,), ascending.
-        shortened: How many texts lost tokens.
+        shortened: How many texts, or pairs of them, lost tokens.
+        second: Where the second text of each input begins, int64 of shape (inputs,); None when
+            texts stand alone.
     """
 
     input_ids: list[list[int]]
     document: np.ndarray
     shortened: int = 0
+    second: np.ndarray | None = None
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], config: TextConfig) -> Encoded:
@@ -56,6 +59,70 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], config: TextConfig) -> En
         inputs += [[*prefix, *piece, *suffix] for piece in pieces]
         documents += [number] * len(pieces)
     return Encoded(inputs, np.array(documents, dtype=np.int64), int(shortened))
+
+
+def encode_pairs(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str], config: TextConfig
+) -> Encoded:
+    """Encodes pairs of texts; each becomes one input, or with `windows` one or more.
+
+    Special tokens stand where the tokenizer puts them around and between two texts. One that puts
+    nothing between them, as those of most decoders, gets its end token there: otherwise nobody
+    could say where one text ends.
+
+    Of a pair that is too long the longer text is cut, the shorter one only beyond half of what
+    fits. With `windows` it is the longer text that slides past the shorter one, as questions and
+    passages are read (Devlin et al. 2019); what is cut of a shorter text is its end.
+
+    Args:
+        tokenizer: A transformers tokenizer. Truncation and padding it presets are ignored.
+        texts: Any n texts.
+        pairs: The n texts beside them.
+        config: The longest input, and what to do with longer ones.
+
+    Returns:
+        At least one input per pair, none above `config.max_tokens`.
+    """
+    before, between, after = pair_tokens(tokenizer)
+    room = config.max_tokens - len(before) - len(between) - len(after)
+    inputs, documents, starts, shortened = [], [], [], 0
+    plain = zip(_plain_ids(tokenizer, texts), _plain_ids(tokenizer, pairs), strict=True)
+    for number, (first, second) in enumerate(plain):
+        pieces, whole = _cut_pair(first, second, room, config)
+        shortened += not whole
+        for one, other in pieces:
+            head = [*before, *one, *between]
+            inputs.append([*head, *other, *after])
+            documents.append(number)
+            starts.append(len(head))
+    places, numbers = (np.array(each, dtype=np.int64) for each in (starts, documents))
+    return Encoded(inputs, numbers, shortened, places)
+
+
+def pair_tokens(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
+    """Returns the token numbers that a tokenizer puts before, between and after two texts."""
+    encoded = tokenizer(PROBE, PROBE, truncation=False, padding=False, verbose=False)
+    ids, sides = encoded["input_ids"], encoded.sequence_ids(0)
+    first, second = ([n for n, side in enumerate(sides) if side == which] for which in (0, 1))
+    between = ids[first[-1] + 1 : second[0]] or [_separator(tokenizer)]
+    return ids[: first[0]], between, ids[second[-1] + 1 :]
+
+
+def _cut_pair(
+    first: list[int], second: list[int], room: int, config: TextConfig
+) -> tuple[list[tuple[list[int], list[int]]], bool]:
+    """Returns the pieces of a pair, of `room` tokens at most, and whether nothing is lost."""
+    if len(first) + len(second) <= room:
+        return [(first, second)], True
+    turned = len(first) < len(second)
+    shorter, longer = (first, second) if turned else (second, first)
+    share = min(len(shorter), room // 2)
+    cut = CUTS["truncate" if config.long_texts == "windows" else config.long_texts]
+    kept = cut(shorter, share, config)[0] if len(shorter) > share else shorter
+    left = room - share
+    pieces = CUTS[config.long_texts](longer, left, config)
+    loses = len(shorter) > share or _loses_tokens(config, len(longer), left, len(pieces))
+    return [(kept, piece) if turned else (piece, kept) for piece in pieces], not loses
 
 
 def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
@@ -111,6 +178,15 @@ def _loses_tokens(config: TextConfig, length: int, room: int, windows: int) -> b
     return windows < len(window_starts(length, room, config.stride, None))
 
 
+def encode(
+    tokenizer: Any, texts: Sequence[str], pairs: Sequence[str] | None, config: TextConfig
+) -> Encoded:
+    """Encodes texts, or pairs of texts where `pairs` are given."""
+    if pairs is None:
+        return encode_texts(tokenizer, texts, config)
+    return encode_pairs(tokenizer, texts, pairs, config)
+
+
 def _plain_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return _ids(tokenizer, list(texts), add_special_tokens=False) if len(texts) else []
 
@@ -130,6 +206,14 @@ def _ids(tokenizer: Any, texts: list[str], *, add_special_tokens: bool) -> list[
 
 def _filler(tokenizer: Any) -> int:
     """Returns a token for an empty text where a tokenizer adds none of its own."""
-    names = ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id")
+    return _first_of(tokenizer, ("bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"))
+
+
+def _separator(tokenizer: Any) -> int:
+    """Returns a token for between two texts where a tokenizer puts none of its own."""
+    return _first_of(tokenizer, ("sep_token_id", "eos_token_id", "bos_token_id", "pad_token_id"))
+
+
+def _first_of(tokenizer: Any, names: Sequence[str]) -> int:
     numbers = [getattr(tokenizer, name, None) for name in names]
     return next((number for number in numbers if number is not None), 0)

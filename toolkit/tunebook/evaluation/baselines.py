@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
-INVERSE_REGULARISATION = 10.0
-"""C of the logistic regression, fixed beforehand and never tuned on a split. TF-IDF rows have unit
-length, for which scikit-learn's 1.0 regularises too much: on 18 × 128 ICD texts macro-F1 0.612
-against 0.622."""
+from tunebook.forms import TaskForm
 
+Texts = tuple[str, ...]
+"""What one row has to read: a text, or two."""
 
 @dataclass(frozen=True)
 class BaselinePredictions:
@@ -24,21 +22,21 @@ class BaselinePredictions:
     Attributes:
         name: ``majority`` or ``tfidf``.
         title: How a report calls it.
-        probabilities: Shape (n, k), rows that add up to one.
+        outputs: Shape (n, k), what it says of n texts, see `TaskForm.decode`.
         seconds: Wall time of fitting and predicting.
     """
 
     name: str
     title: str
-    probabilities: np.ndarray
+    outputs: np.ndarray
     seconds: float
 
 
 def fit_baselines(
-    train_texts: Sequence[str],
+    train_texts: Sequence[Texts],
     train_targets: np.ndarray,
-    test_texts: Sequence[str],
-    classes: Sequence[str],
+    test_texts: Sequence[Texts],
+    form: TaskForm,
     names: Sequence[str] = ("majority", "tfidf"),
     tfidf_features: str = "words+characters",
     class_weights: str = "none",
@@ -46,50 +44,78 @@ def fit_baselines(
     """Fits baselines and predicts the test texts.
 
     Args:
-        train_texts: Texts without augmentation.
-        train_targets: Shape (n,), class numbers of the training texts.
+        train_texts: Texts without augmentation, each by itself or beside a second one.
+        train_targets: Those of the n training texts, as `form` has them.
         test_texts: Texts to score.
-        classes: The k class names.
+        form: What the targets are.
         names: Of ``majority`` and ``tfidf``, in the order of the result.
         tfidf_features: ``words`` (1-2 grams), or ``words+characters`` for character 2-5 grams
-            within words beside them.
+            within words beside them. Each text of a pair has features of its own, and how alike
+            the two are is one more.
         class_weights: ``none``, ``balanced`` (inverse frequency) or ``sqrt`` (its square root).
 
     Returns:
         One for each name. A class without training texts gets probability 0.
     """
     targets = np.asarray(train_targets)
-    shares = np.bincount(targets, minlength=len(classes)) / len(targets)
 
     def majority() -> np.ndarray:
-        return np.tile(shares, (len(test_texts), 1))
+        return np.tile(form.constant(targets), (len(test_texts), 1))
 
     def tfidf() -> np.ndarray:
-        features = _tfidf(train_texts, test_texts, _PARTS[tfidf_features])
-        if features is None or len(np.unique(targets)) < 2:
+        features = _features(train_texts, test_texts, _PARTS[tfidf_features])
+        if features is None:
             return majority()
-        return _logistic_regression(*features, targets, len(classes), class_weights)
+        train, test = features
+        weight, bias = form.fit_linear(train, targets, form.linear_c, class_weights)
+        return form.decode(test @ weight.T + bias)
 
     fits: Mapping[str, tuple[str, Callable[[], np.ndarray]]] = {
-        "majority": ("Majority class", majority),
-        "tfidf": (_TITLES[tfidf_features], tfidf),
+        "majority": (form.titles.majority, majority),
+        "tfidf": (f"{_TITLES[tfidf_features]} + {form.titles.linear}", tfidf),
     }
     return [_timed(name, *fits[name]) for name in names]
 
 
 def _timed(name: str, title: str, fit: Callable[[], np.ndarray]) -> BaselinePredictions:
     started = time.perf_counter()
-    probabilities = fit()
-    return BaselinePredictions(name, title, probabilities, time.perf_counter() - started)
+    outputs = fit()
+    return BaselinePredictions(name, title, outputs, time.perf_counter() - started)
 
 
 _WORDS = {"ngram_range": (1, 2)}
 _CHARACTERS = {"analyzer": "char_wb", "ngram_range": (2, 5)}
 _PARTS = {"words": (_WORDS,), "words+characters": (_WORDS, _CHARACTERS)}
 _TITLES = {
-    "words": "TF-IDF (words) + logistic regression",
-    "words+characters": "TF-IDF (words, characters) + logistic regression",
+    "words": "TF-IDF (words)",
+    "words+characters": "TF-IDF (words, characters)",
 }
+
+
+def _features(
+    train: Sequence[Texts], test: Sequence[Texts], parts: Sequence[Mapping[str, object]]
+) -> tuple[sparse.csr_matrix, sparse.csr_matrix] | None:
+    """Returns features of both splits; None when no text has any."""
+    sides = [*zip(*train, strict=True)], [*zip(*test, strict=True)]
+    if len(sides[0]) == 1:
+        return _tfidf(sides[0][0], sides[1][0], parts)
+    # one vocabulary for both sides, so that they can be compared
+    everything = [text for side in sides[0] for text in side]
+    told = _tfidf(everything, [text for side in sides[1] for text in side], parts)
+    if told is None:
+        return None
+    trained, tested = (_beside(features) for features in told)
+    return trained, tested
+
+
+def _beside(features: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Returns features (2n, h) of n first and n second texts as (n, 2h + 1): the last is the
+    cosine of each pair."""
+    first, second = features[: features.shape[0] // 2], features[features.shape[0] // 2 :]
+    lengths = [np.sqrt(np.asarray(side.multiply(side).sum(axis=1))) for side in (first, second)]
+    products = first.multiply(second).sum(axis=1)
+    cosines = np.asarray(products) / np.maximum(lengths[0] * lengths[1], 1e-12)
+    return sparse.hstack([first, second, sparse.csr_matrix(cosines)]).tocsr()
 
 
 def _tfidf(
@@ -114,30 +140,3 @@ def _tfidf_part(
         if "empty vocabulary" in str(error):  # texts without a single word, such as "!?"
             return None
         raise
-
-
-def _logistic_regression(
-    train: sparse.csr_matrix,
-    test: sparse.csr_matrix,
-    targets: np.ndarray,
-    k: int,
-    class_weights: str,
-) -> np.ndarray:
-    model = LogisticRegression(
-        C=INVERSE_REGULARISATION,
-        max_iter=1000,
-        class_weight=_class_weight(targets, class_weights),
-    ).fit(train, targets)
-    probabilities = np.zeros((test.shape[0], k))
-    probabilities[:, model.classes_] = model.predict_proba(test)
-    return probabilities
-
-
-def _class_weight(targets: np.ndarray, class_weights: str) -> dict[int, float] | None:
-    if class_weights == "none":
-        return None
-    counts = np.bincount(targets)
-    present = np.flatnonzero(counts)
-    balanced = len(targets) / (len(present) * counts[present])
-    weights = balanced if class_weights == "balanced" else np.sqrt(balanced)
-    return dict(zip(present.tolist(), weights.tolist(), strict=True))

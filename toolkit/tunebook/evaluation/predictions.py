@@ -7,57 +7,43 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tunebook.contracts import Predictions
+from tunebook.contracts import AnyPredictions
+from tunebook.data.dataset import PAIR
+from tunebook.forms import TaskForm
 from tunebook.records import write_atomically
 
-CLASS_PREFIX = "p:"
-"""Before the name of a class, the column of its probabilities."""
-
-
-def predictions_frame(dataset_rows: pd.DataFrame, predictions: Predictions) -> pd.DataFrame:
+def predictions_frame(
+    dataset_rows: pd.DataFrame, predictions: AnyPredictions, form: TaskForm
+) -> pd.DataFrame:
     """Returns one row for each text.
 
     Args:
-        dataset_rows: The n scored rows, in order, with `id`, `text` and `label`.
+        dataset_rows: The n scored rows, in order, with `id`, `text`, `label` and, for pairs, `pair`.
         predictions: Their scores.
+        form: What the targets are.
 
     Returns:
-        Columns `id`, `text`, `label`, `predicted`, `confidence` (probability of `predicted`),
-        `correct`, `group` where the split is by groups, and a column ``p:<class>`` for each class.
+        Columns `id`, `text`, `pair` where there is one, `label`, `group` where the split is by
+        groups, and those that the form tells.
     """
-    best = predictions.predicted
-    names = np.array(predictions.classes, dtype=object)
-    told = pd.DataFrame(
-        {
-            "id": _storable(dataset_rows["id"]),
-            "text": _storable(dataset_rows["text"]),
-            "label": _storable(dataset_rows["label"]),
-            "predicted": names[best],
-            "confidence": predictions.probabilities.max(axis=1),
-            "correct": best == predictions.targets,
-        }
-    )
-    if "group" in dataset_rows and dataset_rows["group"].notna().any():
-        told["group"] = _storable(dataset_rows["group"])
-    columns = [CLASS_PREFIX + name for name in predictions.classes]
-    shares = pd.DataFrame(predictions.probabilities, columns=columns)
-    return pd.concat([told, shares], axis=1)
+    rows = dataset_rows.assign(label=[form.told(label) for label in dataset_rows["label"]])
+    if "group" in rows and rows["group"].isna().all():
+        rows = rows.drop(columns="group")
+    shown = [name for name in ("id", "text", PAIR, "label", "group") if name in rows]
+    told = {name: _storable(rows[name]) for name in shown}
+    return pd.DataFrame(told | form.columns(predictions))
 
 
-def errors_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns the wrong rows of a predictions frame, the most confident first."""
-    wrong = frame[~frame["correct"].astype(bool)]
-    return wrong.sort_values("confidence", ascending=False, kind="stable").reset_index(drop=True)
-
-
-def write_predictions(frame: pd.DataFrame, predictions_path: Path, errors_path: Path) -> None:
+def write_predictions(
+    frame: pd.DataFrame, form: TaskForm, predictions_path: Path, errors_path: Path
+) -> None:
     """Writes a predictions frame and the errors in it as parquet.
 
     Raises:
         MachineError: The folder cannot be written to or the disk is full.
     """
     write_parquet(frame, predictions_path)
-    write_parquet(errors_frame(frame), errors_path)
+    write_parquet(form.errors(frame), errors_path)
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

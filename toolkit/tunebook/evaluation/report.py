@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from tunebook.config import EvaluationConfig
-from tunebook.contracts import Metric, MetricResult, Predictions
+from tunebook.contracts import AnyPredictions, Metric, MetricResult
 from tunebook.errors import ConfigError, DataError, Problem, TrainingError
 from tunebook.evaluation.baselines import BaselinePredictions
 from tunebook.evaluation.bootstrap import (
@@ -25,7 +24,7 @@ OURS = ""
 
 
 def evaluate(
-    predictions: Predictions,
+    predictions: AnyPredictions,
     *,
     metrics: Sequence[Metric],
     baselines: Sequence[BaselinePredictions],
@@ -53,12 +52,12 @@ def evaluate(
     Raises:
         DataError: There is no row.
         ConfigError: Groups are to be resampled and there are none.
-        TrainingError: Probabilities aren't finite, or a metric breaks its contract.
+        TrainingError: Predictions aren't finite, or a metric breaks its contract.
     """
     _check(predictions, split)
     clusters = _clusters(groups, config, grouped)
     everyone = {OURS: predictions} | {
-        each.name: replace(predictions, probabilities=each.probabilities) for each in baselines
+        each.name: predictions.by(each.outputs) for each in baselines
     }
     results = {name: [m.compute(each) for m in metrics] for name, each in everyone.items()}
     values = {name: _scores(result) for name, result in results.items()}
@@ -77,7 +76,7 @@ def evaluate(
         level=level,
         scores=_estimates(values[OURS], samples[OURS], level),
         per_class=_per_class(results[OURS]),
-        support=_support(predictions),
+        support=predictions.support,
         confusion=_confusion(results[OURS]),
         baselines=tuple(
             Baseline(
@@ -92,18 +91,18 @@ def evaluate(
     )
 
 
-def _check(predictions: Predictions, split: str) -> None:
+def _check(predictions: AnyPredictions, split: str) -> None:
     if not len(predictions.targets):
         raise DataError(
             Problem("evaluation.no_rows", split, "rows to score", "none", "give the split some")
         )
-    wrong = ~np.isfinite(predictions.probabilities).all(axis=1)
+    wrong = ~np.isfinite(predictions.outputs).all(axis=1)
     if wrong.any():
         raise TrainingError(
             Problem(
                 "evaluation.not_finite",
                 split,
-                "probabilities",
+                "finite predictions",
                 f"NaN or infinity in {wrong.sum()} of {len(wrong)} rows",
                 "the training diverged: lower `training.learning_rate`, or set "
                 "`training.precision` to fp32",
@@ -138,7 +137,7 @@ def _scores(results: Sequence[MetricResult]) -> dict[str, float]:
 
 
 def _resample(
-    everyone: Mapping[str, Predictions],
+    everyone: Mapping[str, AnyPredictions],
     metrics: Sequence[Metric],
     clusters: np.ndarray | None,
     config: EvaluationConfig,
@@ -198,11 +197,6 @@ def _per_class(results: Sequence[MetricResult]) -> dict[str, dict[str, float]]:
         for result in results
         for name, by_class in result.per_class.items()
     }
-
-
-def _support(predictions: Predictions) -> dict[str, int]:
-    counts = np.bincount(predictions.targets, minlength=len(predictions.classes))
-    return dict(zip(predictions.classes, counts.tolist(), strict=True))
 
 
 def _confusion(results: Sequence[MetricResult]) -> list[list[float]] | None:

@@ -23,8 +23,9 @@ from torch import nn
 
 from tunebook.config import CaseConfig
 from tunebook.contracts import Prepared, RestorableStrategy, Strategy
-from tunebook.data.tokens import encode_texts
+from tunebook.data.tokens import encode
 from tunebook.errors import ConfigError, DataError, Problem
+from tunebook.forms import UNSCALED, Scale, form_of
 from tunebook.host import PluginHost
 from tunebook.models.gate import check_configs
 from tunebook.models.load import load_tokenizer, save_structure
@@ -34,9 +35,9 @@ from tunebook.schema import CaseSchema
 from tunebook.tasks.build import build_classifier
 from tunebook.tasks.text_classification import load_trainable, trainable_state
 from tunebook.training.context import Context
-from tunebook.training.inputs import TokenInputs
+from tunebook.training.inputs import token_inputs
 from tunebook.training.precision import Precision, device
-from tunebook.training.predict import predict_logits, probabilities
+from tunebook.training.predict import predict_logits
 
 FORMAT = 1
 COMPLETE_ABOVE = 0.5
@@ -47,7 +48,8 @@ class Classifier:
     """A trained model that takes texts.
 
     Attributes:
-        classes: Class names, in the order of the logits.
+        classes: Class names, in the order of the logits; empty for numbers.
+        form: What the logits mean.
     """
 
     def __init__(
@@ -57,36 +59,40 @@ class Classifier:
         case: CaseConfig,
         classes: Sequence[str],
         precision: Precision,
+        scale: Scale = UNSCALED,
     ) -> None:
         self.model = model.to(device()).eval()
         self.tokenizer = tokenizer
         self.case = case
         self.classes = tuple(classes)
+        self.form = form_of(case.task, classes, scale)
         self.precision = precision
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns logits of shape (len(texts), classes), float32."""
-        _check_texts(texts)
-        encoded = encode_texts(self.tokenizer, list(texts), self.case.text)
-        inputs = TokenInputs(encoded.input_ids, encoded.document, None, self.tokenizer.pad_token_id)
+    def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
+        """Returns logits of shape (len(texts), outputs), float32."""
+        _check_texts(texts, "texts")
+        _check_pairs(texts, pairs, self.case.task.pair)
+        encoded = encode(self.tokenizer, list(texts), pairs, self.case.text)
+        inputs = token_inputs(encoded, None, self.model, self.tokenizer)
         size = self.case.training.eval_batch_size
         return predict_logits(self.model, inputs, size, self.precision)
 
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Returns label, confidence and all probabilities of each text.
+    def predict(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns what the model says of each text, or of each text beside its pair.
+
+        `label`, `confidence` and all `probabilities` for one class a text; `labels`, `confidence`
+        and `probabilities` for any number of them; `value` for a number.
+
+        Args:
+            texts: Any n texts.
+            pairs: The n second texts, for a model that was trained on pairs.
 
         Raises:
-            DataError: A text is empty or not a text.
+            DataError: A text is empty or not a text, or second texts are missing or too many.
         """
-        rows = probabilities(self.logits(texts))
-        return [
-            {
-                "label": self.classes[int(row.argmax())],
-                "confidence": float(row.max()),
-                "probabilities": dict(zip(self.classes, map(float, row), strict=True)),
-            }
-            for row in rows
-        ]
+        return self.form.answers(self.form.decode(self.logits(texts, pairs)))
 
 
 def save_classifier(
@@ -98,6 +104,7 @@ def save_classifier(
     base: ResolvedModel,
     precision: Precision,
     *,
+    scale: Scale = UNSCALED,
     complete: bool = False,
 ) -> None:
     """Writes a trained classifier into `folder`, whole or not at all.
@@ -118,6 +125,7 @@ def save_classifier(
     content = {
         "format": FORMAT,
         "classes": list(classes),
+        "scale": list(scale),
         "complete": complete,
         "base": {"source": base.source, "sha256": base.sha256},
         "precision": precision.name,
@@ -148,13 +156,16 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     source = _base_folder(folder, content, case, host)
     tokenizer = load_tokenizer(folder / "base")
     weights = not content["complete"]
-    model = build_classifier(source, tokenizer, content["classes"], case.head, weights=weights)
+    model = build_classifier(
+        source, tokenizer, content["classes"], case.head, task=case.task, weights=weights
+    )
     encode = partial(tokenizer.encode, add_special_tokens=False, verbose=False)
     context = Context.of(model, case.training, training=False, encode=encode)
     prepared = _rebuild(host.create("strategy", case.strategy), model, context, folder / "native")
     _load_weights(prepared.model, folder)
     precision = Precision(content["precision"], "what the model was trained in")
-    return Classifier(prepared.model, tokenizer, case, content["classes"], precision)
+    scale = Scale(*content.get("scale", UNSCALED))
+    return Classifier(prepared.model, tokenizer, case, content["classes"], precision, scale)
 
 
 def _rebuild(strategy: Strategy, model: nn.Module, context: Context, export: Path) -> Prepared:
@@ -239,19 +250,40 @@ def _load_weights(model: nn.Module, folder: Path) -> None:
         ) from error
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def _check_texts(texts: Sequence[str], where: str) -> None:
     if isinstance(texts, str):
         raise DataError(
-            Problem("predict.texts", "texts", "a list of texts", "one text", "write [text]")
+            Problem(f"predict.{where}", where, "a list of texts", "one text", "write [text]")
         )
     wrong = [n for n, t in enumerate(texts) if not isinstance(t, str) or not t.strip()]
     if wrong or not len(texts):
         raise DataError(
             Problem(
                 "predict.empty",
-                "texts",
+                where,
                 "texts with something in them",
                 f"nothing at {wrong[:5]}" if wrong else "no texts",
                 "leave empty texts out",
+            )
+        )
+
+
+def _check_pairs(
+    texts: Sequence[str], pairs: Sequence[str] | None, column: str | None
+) -> None:
+    """Raises DataError unless there is a second text for each text, or none where none belongs."""
+    if pairs is not None and column is not None:
+        _check_texts(pairs, "pairs")
+    found = 0 if pairs is None else len(pairs)
+    wanted = 0 if column is None else len(texts)
+    if found != wanted:
+        expected = f"{wanted} second texts (`{column}`)" if column else "texts that stand alone"
+        raise DataError(
+            Problem(
+                "predict.pairs",
+                "pairs",
+                expected,
+                f"{found} second texts",
+                "give one for each text" if column else "leave them out",
             )
         )

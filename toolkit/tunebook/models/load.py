@@ -174,6 +174,13 @@ def width(backbone: nn.Module) -> int:
     return int(backbone.config.hidden_size)
 
 
+def tells_segments(backbone: nn.Module, tokenizer: Any) -> bool:
+    """Whether a model was pretrained to tell the second text of a pair from the first."""
+    if int(getattr(backbone.config, "type_vocab_size", None) or 0) < 2:
+        return False
+    return 1 in tokenizer("a", "a", return_token_type_ids=True, verbose=False)["token_type_ids"]
+
+
 def save_structure(backbone: nn.Module, tokenizer: Any, folder: Path) -> None:
     """Writes what is needed to build the backbone again: its config and tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)

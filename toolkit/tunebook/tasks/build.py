@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunebook.config import HeadConfig
+from tunebook.config import HeadConfig, TaskConfig
 from tunebook.errors import ConfigError, Problem
+from tunebook.forms import form_of
 from tunebook.models.load import load_backbone, model_family
+from tunebook.specs import TASKS
 from tunebook.tasks.label_words import LabelWordClassifier, label_words
 from tunebook.tasks.text_classification import TextClassifier
 
@@ -19,6 +21,7 @@ def build_classifier(
     classes: Sequence[str],
     config: HeadConfig,
     *,
+    task: TaskConfig = TaskConfig(),  # noqa: B008 - frozen
     weights: bool = True,
     hidden_dropout: float | None = None,
 ) -> TextClassifier | LabelWordClassifier:
@@ -29,36 +32,52 @@ def build_classifier(
         tokenizer: The backbone's.
         classes: Class names, in the order of the logits.
         config: Form and settings of the head.
+        task: What the outputs are about.
         weights: False to build the structure alone.
         hidden_dropout: Dropout of hidden states, None for what the model came with.
 
     Raises:
         ConfigError: The form doesn't suit the model's family.
     """
-    form = head_form(config, model_family(folder))
+    form = head_form(config, model_family(folder), task.kind)
     # a mistake in the words is told before the weights are read
     words = label_words(tokenizer, classes, config.label_words) if form == "label_words" else []
     backbone = load_backbone(folder, form, weights=weights, hidden_dropout=hidden_dropout)
     if form == "linear":
-        return TextClassifier(backbone, len(classes), config)
+        return TextClassifier(backbone, form_of(task, classes).outputs, config)
     return LabelWordClassifier(backbone, words)
 
 
-def head_form(config: HeadConfig, family: str) -> str:
+def head_form(config: HeadConfig, family: str, task: str = "text_classification") -> str:
     """Returns ``linear`` or ``label_words``.
 
     Raises:
-        ConfigError: Label words are asked of a model that doesn't write, or with a probe.
+        ConfigError: Label words are asked of a model that doesn't write, of a task whose targets
+            are no single class, or with a probe.
     """
+    legal = TASKS[task].forms
     if config.form == "auto":
         writes = family == "encoder_decoder" and config.init == "random"
-        return "label_words" if writes else "linear"
+        return "label_words" if writes and "label_words" in legal else "linear"
+    if config.form not in legal:
+        raise ConfigError(_no_single_class(task))
     if config.form == "label_words":
         if family != "encoder_decoder":
             raise ConfigError(_no_writer(family))
         if config.init == "probe":
             raise ConfigError(_no_probe())
     return config.form
+
+
+def _no_single_class(task: str) -> Problem:
+    return Problem(
+        "head.form",
+        "head.form",
+        f"`linear`, for {task}: a model that answers in words spreads one unit of probability over "
+        "them, which suits a single class",
+        "`label_words`",
+        "set head.form=linear",
+    )
 
 
 def _no_writer(family: str) -> Problem:

@@ -70,7 +70,7 @@ class TextClassifier(nn.Module):
 
     Args:
         backbone: transformers model that returns `last_hidden_state`.
-        classes: Number of classes.
+        classes: Number of outputs, one a class; one for a number.
         config: Head settings.
     """
 
@@ -87,15 +87,24 @@ class TextClassifier(nn.Module):
         self.prefix: FrozenPrefix | None = None
         self.head = ClassificationHead(width(backbone), classes, config)
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Returns one vector a text: (b, t) token numbers and mask → (b, h)."""
-        states = self._states(input_ids, attention_mask)
+    def encode(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """Returns one vector a text: (b, t) token numbers and mask → (b, h).
+
+        `token_type_ids`, of the same shape, are 1 in the second text of a pair.
+        """
+        states = self._states(input_ids, attention_mask, token_type_ids)
         # a prompt that a strategy puts before the text has states of its own, which aren't pooled
         return self.pool(states[:, -input_ids.shape[1] :], attention_mask)
 
-    def _states(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def _states(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
+    ) -> Tensor:
         """Returns what is pooled: token states, or the decoder's first one, (b, t or 1, h)."""
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
         if self.start is None:
             return self.backbone(**inputs).last_hidden_state
         start = input_ids.new_full((len(input_ids), 1), self.start)
@@ -108,6 +117,7 @@ class TextClassifier(nn.Module):
         attention_mask: Tensor | None = None,
         features: Tensor | None = None,
         states: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
     ) -> Tensor:
         """Returns logits (b, k) of token inputs, or of vectors that `encode` made earlier.
 
@@ -116,12 +126,13 @@ class TextClassifier(nn.Module):
             attention_mask: Shape (b, t).
             features: Shape (b, h), in the place of tokens.
             states: Shape (b, t, h), what the frozen `prefix` makes of the tokens.
+            token_type_ids: Shape (b, t), 1 in the second text of a pair.
         """
         if features is None:
             if input_ids is None or attention_mask is None:
                 raise ValueError("forward needs token inputs or features")
             with nullcontext() if self.prefix is None else self.prefix.states(states):
-                features = self.encode(input_ids, attention_mask)
+                features = self.encode(input_ids, attention_mask, token_type_ids)
         return self.head(features)
 
 

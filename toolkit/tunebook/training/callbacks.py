@@ -46,9 +46,10 @@ class BestWeights(TrainerCallback):
     Args:
         model: What is trained.
         folder: Where the weights are kept.
-        score: Name of the watched score; higher is better.
+        score: Name of the watched score.
         stopping: Patience and threshold, None to train to the last step.
         log: Where evaluations are told.
+        minimise: Whether the score is better the lower it is.
     """
 
     def __init__(
@@ -58,12 +59,15 @@ class BestWeights(TrainerCallback):
         score: str,
         stopping: EarlyStopping | None,
         log: EventLog,
+        *,
+        minimise: bool = False,
     ) -> None:
         self.model = model
         self.path = folder / "best.safetensors"
         self.score = score
         self.stopping = stopping
         self.log = log
+        self.sign = -1 if minimise else 1
         self.best: float | None = None
         self.best_step = 0
         self.stopped_early = False
@@ -74,8 +78,8 @@ class BestWeights(TrainerCallback):
     ) -> Any:
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
         value = scores[self.score]
-        improved = self.best is None or value > self.best
-        enough = self.best is None or value > self.best + self._threshold
+        gain = math.inf if self.best is None else self.sign * (value - self.best)
+        improved, enough = gain > 0, gain > self._threshold
         if improved:
             self.best, self.best_step = value, state.global_step
             self._save()

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import Dataset
+
+from tunebook.data.tokens import Encoded
+from tunebook.models.load import tells_segments
 
 Batch = dict[str, torch.Tensor]
 
@@ -20,14 +25,17 @@ class TokenInputs(Dataset[Batch]):
     Attributes:
         input_ids: Token numbers of each input.
         document: Shape (n,), the document that each input is of.
-        targets: Shape (documents,), class numbers; None when they aren't known.
+        targets: Shape (documents, …), see `TaskForm.targets`; None when they aren't known.
         pad: Token number that fills short rows of a batch.
+        second: Shape (n,), place of the first token of the second segment, for models that tell
+            segments apart; None for the others.
     """
 
     input_ids: Sequence[Sequence[int]]
     document: np.ndarray
     targets: np.ndarray | None
     pad: int
+    second: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -55,7 +63,15 @@ class TokenInputs(Dataset[Batch]):
             tokens = self.input_ids[row]
             ids[place, : len(tokens)] = torch.as_tensor(tokens)
             mask[place, : len(tokens)] = 1
-        return {"input_ids": ids, "attention_mask": mask} | _labels(self, rows)
+        return {"input_ids": ids, "attention_mask": mask} | self._segments(rows, mask) | _labels(
+            self, rows
+        )
+
+    def _segments(self, rows: Sequence[int], mask: torch.Tensor) -> Batch:
+        if self.second is None:
+            return {}
+        starts = torch.from_numpy(self.second[np.asarray(rows)])[:, None]
+        return {"token_type_ids": (torch.arange(mask.shape[1]) >= starts) * mask}
 
 
 @dataclass(frozen=True)
@@ -138,10 +154,22 @@ class PrefixInputs(Dataset[Batch]):
 Inputs = TokenInputs | FeatureInputs | PrefixInputs
 
 
+def token_inputs(
+    encoded: Encoded, targets: np.ndarray | None, model: nn.Module, tokenizer: Any
+) -> TokenInputs:
+    """Returns encoded texts as inputs of a model, with segments where it knows them."""
+    paired = encoded.second is not None and tells_segments(model.backbone, tokenizer)
+    second = encoded.second if paired else None
+    pad = tokenizer.pad_token_id
+    return TokenInputs(encoded.input_ids, encoded.document, targets, pad, second)
+
+
 def _labels(inputs: Inputs, rows: Sequence[int]) -> Batch:
     if inputs.targets is None:
         return {}
-    return {"labels": torch.from_numpy(inputs.targets[inputs.document[np.asarray(rows)]])}
+    targets = torch.from_numpy(inputs.targets[inputs.document[np.asarray(rows)]])
+    # not every device has float64
+    return {"labels": targets.float() if targets.is_floating_point() else targets}
 
 
 def subset(inputs: Inputs, documents: np.ndarray) -> Inputs:
@@ -161,4 +189,6 @@ def subset(inputs: Inputs, documents: np.ndarray) -> Inputs:
 def _rows(
     tokens: TokenInputs, rows: np.ndarray, document: np.ndarray, targets: np.ndarray | None
 ) -> TokenInputs:
-    return TokenInputs([tokens.input_ids[row] for row in rows], document, targets, tokens.pad)
+    second = None if tokens.second is None else tokens.second[rows]
+    ids = [tokens.input_ids[row] for row in rows]
+    return TokenInputs(ids, document, targets, tokens.pad, second)

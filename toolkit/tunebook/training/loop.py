@@ -64,6 +64,8 @@ class TrainingJob:
         score: Scores of validation logits, by name.
         primary: The score that the best weights are chosen by.
         folder: Where checkpoints lie.
+        loss: Mean loss of a batch's logits and targets.
+        minimise: Whether the primary score is better the lower it is.
     """
 
     prepared: Prepared
@@ -75,7 +77,8 @@ class TrainingJob:
     precision: Precision
     seed: int
     folder: Path
-    class_weights: np.ndarray | None = None
+    loss: nn.Module = field(default_factory=nn.CrossEntropyLoss)
+    minimise: bool = False
     log: EventLog = field(default_factory=lambda: EventLog(None))
 
 
@@ -88,7 +91,9 @@ def train(job: TrainingJob) -> TrainingResult:
     """
     model = job.prepared.model
     total = planned_steps(job.config, len(job.train))
-    best = BestWeights(model, job.folder, job.primary, job.config.early_stopping, job.log)
+    best = BestWeights(
+        model, job.folder, job.primary, job.config.early_stopping, job.log, minimise=job.minimise
+    )
     trainer = trainer_class(job.prepared.trainer)(
         job=job,
         model=model,
@@ -151,11 +156,7 @@ class TrainingLoop(Trainer):
         self.examples_seen = 0
         self.evaluation_seconds = 0.0
         self.reporter: Reporter | None = None
-        weights = job.class_weights
-        self.loss = nn.CrossEntropyLoss(
-            None if weights is None else torch.tensor(weights, dtype=torch.float32),
-            label_smoothing=job.config.label_smoothing,
-        ).to(self.args.device)
+        self.loss = job.loss.to(self.args.device)
 
     def get_train_dataloader(self) -> DataLoader[Batch]:
         config = self.job.config

@@ -31,12 +31,6 @@ def encode_features(
     return _over_batches(model, inputs, batch_size, precision, lambda batch: model.encode(**batch))
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Returns the softmax of each row."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-    return shifted / shifted.sum(axis=1, keepdims=True)
-
-
 def _over_batches(
     model: nn.Module,
     inputs: Inputs,

@@ -119,9 +119,10 @@ def compute_states(
     try:
         with torch.inference_mode(), precision.autocast(), prefix.captured() as captured:
             for rows in longest_first(lengths, batch_size):
-                batch = tokens[rows]
+                batch = {name: value.to(where) for name, value in tokens[rows].items()}
+                batch.pop("labels", None)
                 with suppress(PrefixEndError):
-                    model.encode(batch["input_ids"].to(where), batch["attention_mask"].to(where))
+                    model.encode(**batch)
                 states = captured.pop().float().cpu().numpy()
                 if result is None:
                     result = np.empty((int(lengths.sum()), states.shape[2]), np.float32)

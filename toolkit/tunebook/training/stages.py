@@ -15,6 +15,7 @@ from tunebook.config import TrainingConfig
 from tunebook.contracts import ParamGroup, Prepared, Stage
 from tunebook.errors import TrainingError
 from tunebook.events import Event, EventLog, StageStep, StepTaken
+from tunebook.forms import TaskForm
 from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.callbacks import Reporter
 from tunebook.training.dropout import packed_dropout
@@ -34,7 +35,8 @@ class Stages:
         train: Its tokenised training split.
         config: Settings of the task stage.
         folder: Where the loop may write.
-        balanced: Whether classes weigh the same in the head's logistic regression.
+        form: What the targets are.
+        balanced: Whether classes weigh the same in the head's linear model.
     """
 
     model: nn.Module
@@ -44,6 +46,7 @@ class Stages:
     seed: int
     folder: Path
     log: EventLog
+    form: TaskForm
     balanced: bool = False
 
     def run(self, stage: Stage) -> dict[str, Any]:
@@ -51,10 +54,12 @@ class Stages:
         return run_stage(stage, self.precision, self.seed, self.folder, self.log)
 
     def fit_head(self, c: float) -> None:
-        """Puts a logistic regression on the features of the training split into the head."""
+        """Puts a linear model of the features of the training split into the head."""
         size = self.config.eval_batch_size
         features = encode_features(self.model, self.train, size, self.precision)
-        init_head_from_probe(self.model, features, self.train, c=c, balanced=self.balanced)
+        init_head_from_probe(
+            self.model, features, self.train, self.form, c=c, balanced=self.balanced
+        )
 
 
 def run_stage(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tunebook.config import PluginConfig
 from tunebook.contracts import MetricResult, Predictions
+from tunebook_plugins.metrics.resampling import mean_of_defined, weights_of
 
-DRAWS_AT_ONCE = 64
-"""Weights of so many draws are held at a time, so that they stay in the processor's cache."""
+SINGLE, SEVERAL = 1, 2
+"""Dimensions of the targets: one class a text, or any number of them."""
 
 
 class Accuracy:
@@ -36,6 +37,9 @@ class F1:
     scikit-learn; a ratio without cases counts as 0. Weighted F1 weighs each class by its number of
     targets. A class that a resample has lost by chance is left out of that resample's means: its
     F1 of 0 would say nothing of the model and pull the whole interval down.
+
+    Where a text has any number of classes, micro-F1 counts all decisions alike; with one class a
+    text it would be the accuracy.
     """
 
     def __init__(self, config: PluginConfig | None = None) -> None:
@@ -48,24 +52,24 @@ class F1:
             name: dict(zip(predictions.classes, values[0].tolist(), strict=True))
             for name, values in _ratios(*counts).items()
         }
-        scores = {name: float(values[0]) for name, values in _averages(*counts, present).items()}
-        return MetricResult(scores, by_class)
+        averages = _averages(*counts, present) | _micro(predictions, *counts)
+        return MetricResult({name: float(values[0]) for name, values in averages.items()}, by_class)
 
     def resample(
         self, predictions: Predictions, draws: Sequence[np.ndarray]
     ) -> Mapping[str, np.ndarray]:
         counts = _counts(predictions, draws)
-        k = len(predictions.classes)
-        never_a_target = np.bincount(predictions.targets, minlength=k) == 0
+        never_a_target = np.array([*predictions.support.values()]) == 0
         present = (counts[1] > 0) | (never_a_target & (counts[2] > 0))
-        return _averages(*counts, present)
+        return _averages(*counts, present) | _micro(predictions, *counts)
 
 
 class RocAuc:
     """Probability that a text of a class is ranked above one of another class, ties counting half.
 
-    One class against the rest, averaged over the classes that have texts on both sides; with two
-    classes it is the area for the second. NaN where no class has both, since it isn't defined then.
+    One class against the rest, averaged over the classes that have texts on both sides; of two
+    classes that exclude one another it is the area for the second. NaN where no class has both,
+    since it isn't defined then.
     """
 
     def __init__(self, config: PluginConfig | None = None) -> None:
@@ -81,8 +85,8 @@ class RocAuc:
         rankings = [_Ranking(predictions, c) for c in _ranked_classes(predictions)]
         rows = len(predictions.targets)
         areas = [
-            _mean_of_defined(np.stack([ranking.areas(weights) for ranking in rankings]))
-            for weights in _weights(draws, rows)
+            mean_of_defined(np.stack([ranking.areas(weights) for ranking in rankings]))
+            for weights in weights_of(draws, rows)
         ]
         return {"roc_auc": np.concatenate(areas)}
 
@@ -114,6 +118,8 @@ def _counts(
     predictions: Predictions, draws: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns hits, targets and predictions of every class, each of shape (draws, k)."""
+    if predictions.targets.ndim == SEVERAL:
+        return _counts_of_sets(predictions, draws)
     k, targets, predicted = len(predictions.classes), predictions.targets, predictions.predicted
     hit_class = np.where(_hits(predictions), targets, k)
 
@@ -121,6 +127,24 @@ def _counts(
         return np.stack([np.bincount(values[draw], minlength=k + 1)[:k] for draw in draws])
 
     return count(hit_class), count(targets), count(predicted)
+
+
+def _counts_of_sets(
+    predictions: Predictions, draws: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    targets, predicted = predictions.targets, predictions.predicted
+    tables = np.stack([targets * predicted, targets, predicted]).astype(float)
+    parts = [weights @ tables for weights in weights_of(draws, len(targets))]
+    hits, wanted, said = np.concatenate(parts, axis=1)
+    return hits, wanted, said
+
+
+def _micro(
+    predictions: Predictions, hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray
+) -> dict[str, np.ndarray]:
+    if predictions.targets.ndim == SINGLE:
+        return {}
+    return {"micro_f1": _divide(2 * hits.sum(axis=1), (targets + predicted).sum(axis=1))}
 
 
 def _ratios(hits: np.ndarray, targets: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
@@ -158,7 +182,9 @@ class _Ranking:
 
     def __init__(self, predictions: Predictions, class_number: int) -> None:
         scores = predictions.probabilities[:, class_number]
-        inside = predictions.targets == class_number
+        targets = predictions.targets
+        several = targets.ndim == SEVERAL
+        inside = targets[:, class_number] == 1 if several else targets == class_number
         self.inside = np.flatnonzero(inside)
         others = np.flatnonzero(~inside)
         self.others = others[np.argsort(scores[others], kind="stable")]
@@ -183,18 +209,4 @@ class _Ranking:
 
 def _ranked_classes(predictions: Predictions) -> Sequence[int]:
     k = len(predictions.classes)
-    return [1] if k == 2 else range(k)
-
-
-def _weights(draws: Sequence[np.ndarray], rows: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(draws), DRAWS_AT_ONCE):
-        some = draws[start : start + DRAWS_AT_ONCE]
-        yield np.stack([np.bincount(draw, minlength=rows) for draw in some]).astype(float)
-
-
-def _mean_of_defined(areas: np.ndarray) -> np.ndarray:
-    """Returns the mean over classes, shape (classes, draws) → (draws,), NaNs left out."""
-    defined = np.isfinite(areas)
-    number = defined.sum(axis=0)
-    total = np.where(defined, areas, 0).sum(axis=0)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return [1] if k == 2 and predictions.targets.ndim == SINGLE else range(k)

@@ -1,4 +1,4 @@
-"""Metrics of single-label classification: what they are called and what they report."""
+"""Metrics of classification: what they are called and what they report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tunebook.config import PluginConfig
 from tunebook.specs import MetricPlugin, hookimpl
 
 IMPL = "tunebook_plugins.metrics.classification.impl"
+F1_SCORES = ("macro_f1", "weighted_f1", "macro_precision", "macro_recall")
 
 
 class AccuracyConfig(PluginConfig):
@@ -54,7 +55,9 @@ def tunebook_metrics() -> Iterator[MetricPlugin]:
         "Precision, recall and F1: macro, weighted and per class.",
         F1Config,
         f"{IMPL}:F1",
-        scores=("macro_f1", "weighted_f1", "macro_precision", "macro_recall"),
+        scores=F1_SCORES,
+        tasks=("text_classification", "multi_label"),
+        scores_by_task={"multi_label": (*F1_SCORES, "micro_f1")},
     )
     yield MetricPlugin(
         "roc_auc",
@@ -62,6 +65,7 @@ def tunebook_metrics() -> Iterator[MetricPlugin]:
         RocAucConfig,
         f"{IMPL}:RocAuc",
         scores=("roc_auc",),
+        tasks=("text_classification", "multi_label"),
     )
     yield MetricPlugin(
         "confusion_matrix",
