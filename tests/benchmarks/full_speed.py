@@ -41,7 +41,7 @@ from tunebook.host import PluginHost
 from tunebook.models.load import load_tokenizer
 from tunebook.models.resolve import resolve_model
 from tunebook.runner import run_case
-from tunebook.training.predict import probabilities
+from tunebook.forms.logistic import softmax
 
 PER_CLASS = int(sys.argv[1]) if len(sys.argv) > 1 else 128
 EPOCHS = int(sys.argv[2]) if len(sys.argv) > 2 else 4
@@ -122,7 +122,7 @@ def plain(data: Dataset, folder: Path, after_step: AfterStep) -> np.ndarray:
         callbacks=[TellSteps(after_step)],
     )
     trainer.train()
-    return probabilities(trainer.predict(parts["test"]).predictions)
+    return softmax(trainer.predict(parts["test"]).predictions)
 
 
 def ours(embeddings: str, dropout: float | None, folder: Path, after_step: AfterStep) -> np.ndarray:

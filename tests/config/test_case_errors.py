@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -196,6 +196,7 @@ def test_bundled_cases_round_trip(name: str, strategy: str, preset: str) -> None
     assert CaseSchema(HOST).validate(case.to_json_dict()) == case
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

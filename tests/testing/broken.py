@@ -378,6 +378,7 @@ BROKEN: dict[str, Make] = {
     "strategy/survives-a-fresh-process": in_file("forgetful"),
     "strategy/padding-changes-nothing": but("strategy", Unmasked),
     "strategy/strange-architecture-is-no-crash": but("strategy", Crashing),
+    "metric/tasks-are-known": but("metric", tasks=("tagging",)),
     "metric/scores-are-those-declared": but("metric", scores=("hits", "misses")),
     "metric/scores-are-finite": but("metric", Undefined),
     "metric/identity-draw-gives-the-scores": but("metric", Disagreeing),

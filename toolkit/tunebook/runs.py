@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tunebook.export import Classifier
 
+TOLD = ("text", "pair", "label", "predicted", "confidence", "error")
+"""Columns of the table of errors that a reader wants, where they are there."""
+
 
 class Run:
     """One execution of a case.
@@ -60,14 +63,13 @@ class Run:
 
         return load_classifier(self.directory)
 
-    def predict(self, texts: list[str]) -> pd.DataFrame:
-        """Returns text, label and confidence of each text."""
+    def predict(self, texts: list[str], pairs: list[str] | None = None) -> pd.DataFrame:
+        """Returns each text, the second text beside it if there is one, and what is said of it."""
         import pandas as pd
 
-        rows = self.classifier.predict(texts)
-        frame = pd.DataFrame(rows)[["label", "confidence"]]
-        frame.insert(0, "text", texts)
-        return frame
+        told = pd.DataFrame(self.classifier.predict(texts, pairs))
+        read = {"text": texts} | ({} if pairs is None else {"pair": pairs})
+        return pd.DataFrame(read).join(told.drop(columns="probabilities", errors="ignore"))
 
     def scores(self) -> pd.DataFrame:
         """Returns every score of the model and of the baselines with its interval."""
@@ -156,11 +158,11 @@ class Run:
         return pd.DataFrame(rows)
 
     def errors(self, rows: int = 10) -> pd.DataFrame:
-        """Returns the mistakes that the model was surest of."""
+        """Returns the mistakes that the model was surest of, or the largest errors."""
         import pandas as pd
 
-        columns = ["text", "label", "predicted", "confidence"]
-        return pd.read_parquet(self.directory.errors)[columns].head(rows)
+        errors = pd.read_parquet(self.directory.errors)
+        return errors[[name for name in TOLD if name in errors]].head(rows)
 
     def figure(self, name: str) -> Any:
         """Returns a picture of the run for a notebook, such as ``confusion``.

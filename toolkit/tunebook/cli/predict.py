@@ -27,34 +27,85 @@ Row = tuple[str, Any]
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), help="A .txt, .csv or .jsonl file.")
 @click.option("--column", help="Column of the texts (default: the one the run was trained on).")
+@click.option("--pair", "pairs", multiple=True, help="Second text; once for each TEXT.")
+@click.option("--pair-column", help="Column of the second texts (default: as in training).")
 @click.pass_obj
 def predict_command(
-    settings: Settings, run: str, texts: tuple[str, ...], file: Path | None, column: str | None
+    settings: Settings,
+    run: str,
+    texts: tuple[str, ...],
+    file: Path | None,
+    column: str | None,
+    pairs: tuple[str, ...],
+    pair_column: str | None,
 ) -> Answer:
     """Classify texts, or the lines or rows of a file, with the model of RUN.
 
-    RUN is a run id, the beginning of one, a folder, or `last`.
+    RUN is a run id, the beginning of one, a folder, or `last`. A model of pairs reads two columns
+    of a file, or a `--pair` for each TEXT.
     """
     directory = chosen_run(settings, run)
-    problem = _usage_problem(directory, texts, file, column)
+    problem = _usage_problem(directory, texts, file, column or pair_column)
+    problem = problem or _pair_problem(directory, texts, file, pairs, pair_column)
     if problem:
         raise ConfigError(problem)
-    rows = _rows(directory, file, column) if file else _arguments(texts)
-    checked = checked_texts(rows)
+    read = checked_texts(_rows(directory, file, column) if file else _arguments(texts))
+    second = _second_texts(directory, file, pairs, pair_column)
 
     from tunebook.export import load_classifier
 
+    classifier = load_classifier(directory)
+    told = classifier.predict(read) if second is None else classifier.predict(read, second)
+    inputs = {"text": read} | ({} if second is None else {"pair": second})
     predictions = [
-        {"text": text, **_plain(prediction)}
-        for text, prediction in zip(
-            checked, load_classifier(directory).predict(checked), strict=True
-        )
+        {**dict(zip(inputs, row, strict=True)), **_plain(prediction)}
+        for row, prediction in zip(zip(*inputs.values(), strict=True), told, strict=True)
     ]
-    text = table(
-        ((p["label"], f"{p['confidence']:.3f}", shorten(p["text"], 70)) for p in predictions),
-        ("label", "confidence", "text"),
-    )
+    said = [name for name in predictions[0] if name not in (*inputs, "probabilities")]
+    columns = [*said, *inputs]
+    text = table(([_shown(p[name]) for name in columns] for p in predictions), columns)
     return Answer(text, {"run_id": directory.run_id, "predictions": predictions})
+
+
+def _second_texts(
+    run: RunDirectory, file: Path | None, pairs: Sequence[str], column: str | None
+) -> list[str] | None:
+    """Returns the second texts, None for a model of single texts."""
+    trained = _trained_column(run, "pair")
+    if trained is None:
+        return None
+    return checked_texts(_rows(run, file, column or trained) if file else _arguments(pairs))
+
+
+def _pair_problem(
+    run: RunDirectory,
+    texts: Sequence[str],
+    file: Path | None,
+    pairs: Sequence[str],
+    pair_column: str | None,
+) -> Problem | None:
+    """Returns what is wrong with the second texts, for the model that the run has."""
+    where, trained = "tunebook predict", _trained_column(run, "pair")
+    if trained is None and (pairs or pair_column):
+        fix = "drop --pair and --pair-column"
+        return Problem("predict.pairs", where, "texts that stand alone", "second texts", fix)
+    if trained is None:
+        return None
+    if file is not None and (pairs or file.suffix.lower() == ".txt"):
+        found = "--pair with a file" if pairs else "a .txt file, which has one text a line"
+        fix = "give a .csv or .jsonl file with two columns"
+        return Problem("predict.pairs", where, f"a column of second texts (`{trained}`)", found, fix)
+    if file is None and len(pairs) != len(texts):
+        found = f"{len(texts)} texts and {len(pairs)} --pair"
+        fix = 'write "a text" --pair "its second text"'
+        return Problem("predict.pairs", where, "a --pair for each text", found, fix)
+    return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "–"
+    return f"{value:.3f}" if isinstance(value, float) else shorten(value, 70)
 
 
 def _usage_problem(
@@ -73,13 +124,13 @@ def _usage_problem(
     return None
 
 
-def _plain(prediction: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(value: Any) -> Any:
     """Returns a prediction in JSON types, whatever number types it was made of."""
-    return {
-        "label": str(prediction["label"]),
-        "confidence": float(prediction["confidence"]),
-        "probabilities": {str(k): float(v) for k, v in prediction["probabilities"].items()},
-    }
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, str) else float(value)
 
 
 def checked_texts(rows: Iterable[Row]) -> list[str]:
@@ -121,17 +172,19 @@ def _rows(run: RunDirectory, file: Path, column: str | None) -> list[Row]:
         fix = "save it as UTF-8"
         problem = Problem("predict.encoding", str(file), "UTF-8 text", str(error), fix)
         raise DataError(problem) from error
-    rows = reader(file, content, column or _trained_column(run))
+    rows = reader(file, content, column or _trained_column(run, "text") or "text")
     if not rows:
         raise DataError(Problem("predict.empty", str(file), "some rows", "none", "fill the file"))
     return rows
 
 
-def _trained_column(run: RunDirectory) -> str:
+def _trained_column(run: RunDirectory, name: str) -> str | None:
+    """Returns which column the texts, or the second texts, of the run's data were in."""
     try:
-        return str(run.read_case()["task"]["text"])
-    except (ConfigError, KeyError, TypeError):
-        return "text"
+        column = run.read_case()["task"].get(name)
+    except (ConfigError, KeyError, TypeError, AttributeError):
+        return None
+    return None if column is None else str(column)
 
 
 def _read_lines(file: Path, content: str, column: str) -> list[Row]:  # noqa: ARG001 - one shape

@@ -11,12 +11,21 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tunebook.evaluation.tables import class_table, curve_table, pairs, score_table, split_table
+from tunebook.config import TaskConfig
+from tunebook.evaluation.tables import (
+    Table,
+    class_table,
+    curve_table,
+    pairs,
+    score_table,
+    split_table,
+)
 from tunebook.evaluation.wording import (
     comparison_sentence,
     headline_sentence,
     resampling_sentence,
 )
+from tunebook.forms import TASK_FORMS
 from tunebook.records import EvalReport, RunDirectory, RunRecord, write_atomically
 
 FIGURES = {
@@ -29,6 +38,11 @@ FIGURES = {
     ),
     "per_class_f1": ("Classes, one by one", "Bars: F1 of each class, the best on top."),
     "confusion": ("Confusion", "Heat map: true classes by predicted classes."),
+    "predicted_true": (
+        "Predicted against true",
+        "Points: predicted over true numbers, beside the line on which they are equal.",
+    ),
+    "residuals": ("Residuals", "Points: how far predictions lie off, over what was predicted."),
 }
 """By file name, the heading and the alternative text; others follow under their file name."""
 
@@ -47,7 +61,8 @@ def write_report(
         run: The directory; the PNG files in its `figures/` become part of the report.
         record: What is reported. Its `data` may hold a `card`, `splits`, `groups` and `findings`.
         case: The case as JSON types.
-        examples: Errors worth reading, each with `text`, `label`, `predicted`, `confidence`.
+        examples: Errors worth reading, each with the same columns, such as `text`, `label`,
+            `predicted` and `confidence`.
 
     Returns:
         The file.
@@ -70,7 +85,8 @@ def write_report(
         figures=_figures(run.figures),
         per_class=class_table(record.report) if record.report else None,
         curve=curve_table(record),
-        examples=[_example(example) for example in examples],
+        examples=_examples(examples),
+        worst_first=_worst_first(case),
         settings=json.dumps(case, indent=2, ensure_ascii=False, default=str),
         versions=pairs({**record.versions, **record.plugins}),
     )
@@ -134,15 +150,24 @@ def _figure(name: str, content: bytes) -> dict[str, str]:
     return {"heading": heading, "alt": alternative, "source": source}
 
 
-def _example(example: Mapping[str, Any]) -> dict[str, str]:
-    text = str(example.get("text", ""))
-    confidence = example.get("confidence")
-    return {
-        "text": text if len(text) <= LONGEST_EXAMPLE else text[: LONGEST_EXAMPLE - 1] + "…",
-        "label": str(example.get("label", "")),
-        "predicted": str(example.get("predicted", "")),
-        "confidence": "–" if confidence is None else f"{confidence:.2f}",
-    }
+def _examples(examples: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Returns the columns that the examples have, long texts cut; None without examples."""
+    if not examples:
+        return None
+    head = ["true" if name == "label" else name for name in examples[0]]
+    return {"head": head, "body": [[*map(_cell, example.values())] for example in examples]}
+
+
+def _worst_first(case: Mapping[str, Any]) -> str:
+    """Returns what the examples are, in a sentence."""
+    kind = (case.get("task") or {}).get("kind", TaskConfig().kind)
+    return TASK_FORMS[kind].worst_first
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_EXAMPLE else value[: LONGEST_EXAMPLE - 1] + "…"
+    return "–" if value is None else f"{value:.3g}"
 
 
 _ENVIRONMENT = Environment(

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from tunebook.records import Comparison, Estimate, EvalReport
 
-_SCORES = {"macro_f1": "macro-F1", "weighted_f1": "weighted F1", "roc_auc": "ROC-AUC"}
+_SCORES = {
+    "macro_f1": "macro-F1",
+    "micro_f1": "micro-F1",
+    "weighted_f1": "weighted F1",
+    "roc_auc": "ROC-AUC",
+    "hamming_loss": "Hamming loss",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R²",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+}
 
 
 def words(score: str) -> str:

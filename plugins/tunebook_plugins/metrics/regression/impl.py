@@ -11,7 +11,8 @@ from tunebook.contracts import MetricResult, RegressionPredictions
 from tunebook_plugins.metrics.resampling import means_of, weights_of
 
 FLAT = 1e-12
-"""Variance, relative to the mean square before centring, below which numbers count as equal."""
+"""Variance relative to the mean square, or deviation relative to the largest of the numbers, below
+which they count as equal."""
 
 
 class _Score:
@@ -137,7 +138,7 @@ def _standard(values: np.ndarray) -> np.ndarray:
     """Returns values with mean 0 and, unless they are all equal, deviation 1."""
     centred = values - values.mean()
     deviation = np.sqrt((centred**2).mean())
-    flat = deviation <= np.sqrt(FLAT) * np.abs(values).max(initial=0)
+    flat = deviation <= FLAT * np.abs(values).max(initial=0)
     return np.zeros_like(centred) if flat else centred / deviation
 
 
