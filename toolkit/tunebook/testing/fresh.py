@@ -53,13 +53,15 @@ def imported(source: Source) -> list[str]:
     return sorted({*sys.modules} - before)
 
 
-def logits(source: Source, folders: Sequence[str], texts: Sequence[str]) -> list[Any]:
+def logits(
+    source: Source, folders: Sequence[str], texts: Sequence[str], pairs: Sequence[str] | None = None
+) -> list[Any]:
     """Returns the logits of the classifiers that lie in `folders`."""
     from tunebook.export import load_classifier
 
     host = PluginHost(files=source.get("files", ()))
     _register(host, source)
-    return [load_classifier(folder, host).logits(texts).tolist() for folder in folders]
+    return [load_classifier(folder, host).logits(texts, pairs).tolist() for folder in folders]
 
 
 TASKS: Mapping[str, Callable[..., Any]] = {"imported": imported, "logits": logits}
