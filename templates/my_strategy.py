@@ -31,6 +31,8 @@ def tunebook_strategies():
         factory=f"{__name__}:BitFit",
         training={"epochs": 5, "learning_rate": 1e-3},
         paper="Ben Zaken et al. 2021, arXiv:2106.10199",
+        when="With few labels, or when the structure of the model must stay as it was.",
+        cost="Biases alone learn; a step still goes backward through every layer.",
     )
 
 

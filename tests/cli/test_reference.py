@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from tunebook.cases import parse_parameters
 from tunebook.cli.answers import table
 from tunebook.cli.reference import SCHEMA_KINDS
+from tunebook.config import PluginConfig
 from tunebook.errors import ConfigError, ExitCode
 from tunebook.host import PluginHost
+from tunebook.reference import field_rows, where_it_works
+from tunebook.specs import Tags
 
 Invoke = Callable[..., Any]
 
@@ -111,6 +116,57 @@ def test_describe_says_type_default_and_meaning(invoke: Invoke) -> None:
     assert rows["r"]["type"].startswith("int")
     assert rows["r"]["default"].isdigit()
     assert rows["r"]["description"]
+
+
+def test_describe_begins_with_five_lines_about_a_strategy(invoke: Invoke) -> None:
+    strategies = PluginHost().names("strategy")
+    assert len(strategies) >= 14
+    for name in strategies:
+        lines = invoke("describe", name).stdout.splitlines()
+        content = data(invoke("describe", name, "--json"))
+        keys = ["summary", "when", "cost", "where", "paper"]
+        assert [line.split()[0] for line in lines[:5]] == [name, *keys[1:]]
+        assert [line.split(maxsplit=1)[1] for line in lines[:5]] == [content[key] for key in keys]
+        assert lines[5] == ""
+
+
+def test_where_a_strategy_works_is_read_from_its_tags() -> None:
+    tags = Tags(families=("decoder", "encoder"), forms=("linear",), architectures=("bert", "gpt2"))
+    where = "encoders and decoders, with a linear head; only bert, gpt2; text_classification"
+    assert where_it_works(tags) == where
+
+
+class Odd(PluginConfig):
+    kind: Literal["odd"] = "odd"
+    share: float | None = Field(None, gt=0, le=1)
+    warmup: float = Field(0, ge=0, lt=1)
+    rank: int = Field(1, ge=1, le=1024)
+    most: int | None = Field(None, le=5)
+    scale: float = Field(1, gt=0)
+    inner: float = Field(0.5, gt=0, lt=1)
+    mode: Literal["a", "b"] = "a"
+    rates: dict[str, Annotated[float, Ge(0)]] = Field({}, min_length=1)
+    sizes: tuple[int | None, ...] = ()
+    name: str = Field("a", min_length=1)
+    sign: str = Field(",", min_length=1, max_length=1)
+    on: bool = True
+
+
+def test_bounds_read_like_words() -> None:
+    assert {key: words for key, words, *_ in field_rows(Odd) if key != "kind"} == {
+        "share": "float above 0 up to 1, or null",
+        "warmup": "float from 0 to below 1",
+        "rank": "int from 1 to 1024",
+        "most": "int at most 5, or null",
+        "scale": "float above 0",
+        "inner": "float above 0 and below 1",
+        "mode": "one of a, b",
+        "rates": "mapping of str to float at least 0 not empty",
+        "sizes": "list of (int, or null)",
+        "name": "str not empty",
+        "sign": "str of one sign",
+        "on": "bool",
+    }
 
 
 def test_validate_prints_what_a_case_comes_to(invoke: Invoke) -> None:

@@ -361,6 +361,7 @@ BROKEN: dict[str, Make] = {
     "any/global-generators-are-left-alone": but("metric", DrawingHits),
     "any/factory-makes-what-the-kind-promises": but("model", NoFiles),
     "strategy/names-its-paper": but("strategy", paper="somewhere"),
+    "strategy/says-when-and-at-what-cost": but("strategy", cost="Not\nmuch."),
     "strategy/training-defaults-are-valid": but("strategy", training={"epoch": 3}),
     "strategy/tags-are-known": but(
         "strategy", tags=Tags(tasks=("text_classification", "tagging"), architectures=BERT)

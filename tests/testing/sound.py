@@ -125,10 +125,16 @@ def descriptors(folder: Path) -> dict[str, Descriptor]:
     (folder / "case.yaml").write_text(CASE)
     here = __name__
     bert = Tags(architectures=("bert",))
-    paper = "Nobody 2026"
     return {
         "strategy": StrategyPlugin(
-            "biases", "Biases.", BiasesConfig, f"{here}:Biases", tags=bert, paper=paper
+            "biases",
+            "Biases.",
+            BiasesConfig,
+            f"{here}:Biases",
+            tags=bert,
+            paper="Nobody 2026",
+            when="In tests.",
+            cost="Next to nothing.",
         ),
         "metric": MetricPlugin("hits", "Hits.", HitsConfig, f"{here}:Hits", scores=("hits",)),
         "augmenter": AugmenterPlugin("shout", "Shouts.", ShoutConfig, f"{here}:Shout"),

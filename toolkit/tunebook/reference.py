@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
-import types
-from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean
+from tunebook.field_types import type_in_words
 from tunebook.host import PluginHost
 from tunebook.schema import PLUGIN_FIELDS, models_in
-from tunebook.specs import BuiltDescriptor, MetricPlugin, StrategyPlugin
+from tunebook.specs import FAMILIES, FORMS, BuiltDescriptor, MetricPlugin, StrategyPlugin, Tags
+
+WORDS: Mapping[str, str] = {
+    "encoder": "encoders",
+    "decoder": "decoders",
+    "encoder_decoder": "encoder-decoders",
+    "linear": "a linear head",
+    "label_words": "label words",
+}
+"""By family of models and form of head, what it is called."""
 
 
 def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str]]:
@@ -26,7 +34,7 @@ def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
             yield from field_rows(nested[0], f"{key}.")
             continue
         default = "required" if field.is_required() else json.dumps(_plain(field.default))
-        yield key, _type_name(field), default, field.description or ""
+        yield key, type_in_words(field), default, field.description or ""
 
 
 def reference(host: PluginHost, name: str) -> dict[str, Any]:
@@ -56,13 +64,41 @@ def reference(host: PluginHost, name: str) -> dict[str, Any]:
         content["fields"] = [row for row in field_rows(descriptor.config) if row[0] != "kind"]
         content["install"] = descriptor.install
     if isinstance(descriptor, StrategyPlugin):
-        content |= {"paper": descriptor.paper, "training": dict(descriptor.training)}
+        content |= _about_strategy(descriptor)
     if isinstance(descriptor, MetricPlugin):
         scores = [score for task in descriptor.tasks for score in descriptor.scores_of(task)]
         content |= {"scores": list(dict.fromkeys(scores)), "tasks": list(descriptor.tasks)}
     if getattr(descriptor, "card", None):
         content["card"] = vars(descriptor.card)
     return content
+
+
+def where_it_works(tags: Tags) -> str:
+    """Returns the families, forms and tasks that the tags of a strategy allow, as one line."""
+    families = [WORDS[name] for name in FAMILIES if name in tags.families]
+    forms = [WORDS[name] for name in FORMS if name in tags.forms]
+    only = [] if "*" in tags.architectures else [f"only {', '.join(tags.architectures)}"]
+    where = f"{_listed(families)}, with {' or '.join(forms)}"
+    return "; ".join([where, *only, _listed(tags.tasks)])
+
+
+def _about_strategy(descriptor: StrategyPlugin) -> dict[str, Any]:
+    tags = descriptor.tags
+    names = ("tasks", "families", "forms", "architectures")
+    return {
+        "when": descriptor.when,
+        "cost": descriptor.cost,
+        "where": where_it_works(tags),
+        "paper": descriptor.paper,
+        "tags": {name: list(getattr(tags, name)) for name in names},
+        "training": dict(descriptor.training),
+    }
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Returns ``a``, ``a and b`` or ``a, b and c``."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _find(host: PluginHost, name: str) -> tuple[str, str]:
@@ -95,19 +131,3 @@ def _kinds() -> list[str]:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-
-
-def _type_name(field: Any) -> str:
-    limits = [str(item) for item in field.metadata if "(" in str(item)]
-    name = _annotation_name(field.annotation)
-    return f"{name} {' '.join(limits)}".strip()
-
-
-def _annotation_name(annotation: Any) -> str:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return " | ".join(_annotation_name(a) for a in get_args(annotation))
-    if annotation is type(None):
-        return "null"
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    return re.sub(r"\b(typing|tunebook\.config)\.", "", str(annotation))

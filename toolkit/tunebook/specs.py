@@ -138,11 +138,15 @@ class StrategyPlugin(BuiltDescriptor):
         tags: What it supports.
         training: Training settings that suit it, used where a case is silent.
         paper: Where it comes from.
+        when: When to choose it, in one sentence.
+        cost: What it takes in time, memory and parameters, in one sentence.
     """
 
     tags: Tags = Tags()
     training: Mapping[str, Any] = field(default_factory=dict)
     paper: str = ""
+    when: str = ""
+    cost: str = ""
 
 
 @dataclass(frozen=True)

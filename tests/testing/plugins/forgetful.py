@@ -23,6 +23,8 @@ def tunebook_strategies():
         f"{__name__}:Forgetful",
         tags=Tags(architectures=("bert",)),
         paper="Nobody 2026",
+        when="In tests.",
+        cost="Next to nothing.",
     )
 
 

@@ -85,11 +85,23 @@ def describe_command(settings: Settings, name: str) -> Answer:
 
 
 def _reference_text(content: dict[str, Any]) -> str:
-    head = f"{content['name']} ({content['kind']}"
-    head += f", {content['distribution']})" if content.get("distribution") else ")"
-    parts = [head, content["summary"], content.get("about") or "", _pairs(content)]
+    first = _five_lines if content["kind"] == "strategy" else _two_lines
+    parts = [first(content), content.get("about") or "", _pairs(content)]
     parts.append(_fields_text(content["fields"]))
     return "\n\n".join(inspect.cleandoc(part) for part in parts if part)
+
+
+def _five_lines(content: dict[str, Any]) -> str:
+    """Returns what a strategy does, when to use it, what it costs, where it works, its paper."""
+    rows = [(content["name"], content["summary"])]
+    rows += [(key, content[key]) for key in ("when", "cost", "where", "paper")]
+    return table((key, text or "not said") for key, text in rows)
+
+
+def _two_lines(content: dict[str, Any]) -> str:
+    head = f"{content['name']} ({content['kind']}"
+    head += f", {content['distribution']})" if content.get("distribution") else ")"
+    return f"{head}\n\n{content['summary']}"
 
 
 def _fields_text(fields: list[dict[str, str]]) -> str:
@@ -109,7 +121,7 @@ def _fields_text(fields: list[dict[str, str]]) -> str:
 def _pairs(content: dict[str, Any]) -> str:
     """Returns the remaining entries of a reference, one a line."""
     rows = [
-        *((key, content.get(key)) for key in ("paper", "install")),
+        ("install", content.get("install")),
         *((key, ", ".join(content.get(key, ()))) for key in ("scores", "tasks")),
         *((f"training.{key}", value) for key, value in (content.get("training") or {}).items()),
         *(content.get("card") or {}).items(),

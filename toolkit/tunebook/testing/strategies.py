@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import ValidationError
 
 from tunebook.config import TaskConfig, TrainingConfig
-from tunebook.errors import TunebookError, did_you_mean
+from tunebook.errors import TunebookError, did_you_mean, shorten
 from tunebook.legality import objection
 from tunebook.specs import FAMILIES, FORMS, Descriptor
 from tunebook.testing import tiny
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tunebook.testing.trials import Attempt
 
 SOURCE = re.compile(r"\b(19|20)\d\d\b|arxiv|doi|https?:", re.IGNORECASE)
+LONGEST_SENTENCE = 120
 TOLERANCE = 1e-4
 """Between logits of one text in different batches, whose sums run in another order."""
 
@@ -59,6 +60,19 @@ def names_its_paper(candidate: Candidate) -> None:
     """`paper` says where the method comes from, with a year or an address."""
     paper = candidate.descriptor.paper
     demand(SOURCE.search(paper), f"paper={paper!r}", 'write such as "Hu et al. 2021, arXiv:…"')
+
+
+@check("strategy", builds=False)
+def says_when_and_at_what_cost(candidate: Candidate) -> None:
+    """`when` and `cost` are a sentence each, of at most 120 signs, for `tunebook describe`."""
+    for name in ("when", "cost"):
+        sentence = getattr(candidate.descriptor, name)
+        whole = sentence.endswith(".") and len(sentence.splitlines()) == 1
+        demand(
+            whole and len(sentence) <= LONGEST_SENTENCE,
+            f"{name}={shorten(sentence)}, {len(sentence)} signs",
+            "say in one sentence when to choose it, and what it takes in time, memory or weights",
+        )
 
 
 @check("strategy", builds=False)

@@ -120,4 +120,11 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Poth et al. 2023, arXiv:2311.11077",
+        when=(
+            "When many tasks or languages share one backbone, or adapters of earlier runs are to "
+            "be combined."
+        ),
+        cost=(
+            "A small share of the weights learns; the added parts make prediction a little slower."
+        ),
     )

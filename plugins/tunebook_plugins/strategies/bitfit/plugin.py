@@ -38,4 +38,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Ben Zaken et al. 2021, arXiv:2106.10199",
+        when="With few labels, or when the structure of the model must stay exactly as it was.",
+        cost=(
+            "Biases alone learn and nothing is added; a step still goes backward through every "
+            "layer."
+        ),
     )

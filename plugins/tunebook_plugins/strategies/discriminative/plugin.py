@@ -41,4 +41,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 2e-4,
         },
         paper="Howard and Ruder 2018, arXiv:1801.06146",
+        when=(
+            "When it is known which parts should move and how fast, such as a new head on a good "
+            "backbone."
+        ),
+        cost="As full fine-tuning of whatever isn't at rate 0, and a rate to choose for each part.",
     )

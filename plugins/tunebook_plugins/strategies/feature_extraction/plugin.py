@@ -30,4 +30,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "weight_decay": 0.01,
         },
         paper="Peters et al. 2019, arXiv:1903.05987",
+        when=(
+            "For a first result, for very little time, or when the domain is close to the "
+            "pretrained one."
+        ),
+        cost="The least: one pass over the texts, then a linear layer on what is cached of it.",
     )

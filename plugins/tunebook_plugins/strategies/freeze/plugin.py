@@ -55,4 +55,12 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 2e-4,
         },
         paper="Lee et al. 2019, arXiv:1911.03090",
+        when=(
+            "When full fine-tuning is too slow or overfits: most of what a task needs is learnt "
+            "by the upper layers."
+        ),
+        cost=(
+            "Below the frozen layers nothing is computed twice; memory and time grow with the "
+            "layers that learn."
+        ),
     )

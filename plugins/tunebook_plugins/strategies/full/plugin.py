@@ -37,4 +37,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 2e-4,
         },
         paper="Devlin et al. 2019, arXiv:1810.04805",
+        when="When labels are plentiful and quality counts most; the reference for all others.",
+        cost=(
+            "The most memory: gradients and optimiser states of every weight, and a whole model "
+            "for each task."
+        ),
     )

@@ -65,4 +65,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 2e-4,
         },
         paper="Howard and Ruder 2018, arXiv:1801.06146",
+        when="When full fine-tuning forgets what was pretrained, as it may with few labels.",
+        cost=(
+            "Early stages are cheaper than full fine-tuning, the last is not; it needs epochs "
+            "enough for every stage."
+        ),
     )

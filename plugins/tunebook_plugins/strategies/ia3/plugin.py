@@ -55,4 +55,8 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Liu et al. 2022, arXiv:2205.05638",
+        when="When what is stored for each task must be tiny.",
+        cost=(
+            "Far fewer parameters than LoRA, at about the time of its steps; it wants a high rate."
+        ),
     )

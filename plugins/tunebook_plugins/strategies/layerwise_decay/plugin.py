@@ -39,4 +39,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 2e-4,
         },
         paper="Clark et al. 2020, arXiv:2003.10555; Howard and Ruder 2018, arXiv:1801.06146",
+        when=(
+            "When full fine-tuning is unstable: lower layers, which are the more general ones, "
+            "move less."
+        ),
+        cost="As full fine-tuning, and one more number to choose.",
     )

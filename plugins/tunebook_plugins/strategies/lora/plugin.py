@@ -69,4 +69,12 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Hu et al. 2021, arXiv:2106.09685",
+        when=(
+            "When memory is short or many tasks share one backbone; usually close to full fine-"
+            "tuning."
+        ),
+        cost=(
+            "A small share of the weights learns; a step still goes forward and backward through "
+            "every layer."
+        ),
     )

@@ -44,4 +44,12 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Liu et al. 2021, arXiv:2103.10385",
+        when=(
+            "Where prompt tuning is unstable: the network makes the words of the prompt depend on "
+            "one another."
+        ),
+        cost=(
+            "As prompt tuning, with a small network that learns as well; once learnt, the prompt "
+            "costs the same."
+        ),
     )

@@ -44,4 +44,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Li and Liang 2021, arXiv:2101.00190",
+        when="Where a prompt at the input alone is too weak: every layer sees what was learnt.",
+        cost=(
+            "More parameters than a prompt, far fewer than all weights; every layer attends to "
+            "the prefix."
+        ),
     )

@@ -64,4 +64,12 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-3,
         },
         paper="Lester et al. 2021, arXiv:2104.08691",
+        when=(
+            "For large frozen models that serve many tasks; on small ones it is usually behind "
+            "LoRA."
+        ),
+        cost=(
+            "The fewest parameters, learnt slowly; the prompt takes room in the window and time "
+            "with every text."
+        ),
     )
