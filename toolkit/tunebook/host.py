@@ -151,6 +151,10 @@ class PluginHost:
         """Returns where a plugin comes from."""
         return self._descriptors[kind][name][1]
 
+    def named(self, kind: str, name: str) -> str:
+        """Returns what errors call a plugin: its kind, its name, and where it comes from."""
+        return f"{kind} `{name}` ({self.origin(kind, name).distribution})"
+
     def create(self, kind: str, config: PluginConfig) -> Any:
         """Imports the factory of the plugin that `config` names and calls it with `config`.
 
@@ -160,7 +164,7 @@ class PluginHost:
         """
         descriptor = self.get(kind, config.kind)
         self.require(kind, descriptor)
-        where = f"{kind} `{descriptor.name}` ({self.origin(kind, descriptor.name).distribution})"
+        where = self.named(kind, descriptor.name)
         module_name, _, attribute = descriptor.factory.partition(":")
         try:
             factory = getattr(importlib.import_module(module_name), attribute)

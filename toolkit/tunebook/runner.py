@@ -29,7 +29,7 @@ from tunebook.evaluation.report import evaluate
 from tunebook.events import EventLog, Listener, Noted, RunEnded, StageStarted
 from tunebook.forms import TaskForm
 from tunebook.host import PluginHost, plugin_versions
-from tunebook.outcomes import recorded
+from tunebook.outcomes import UsedPlugin, home_of, recorded
 from tunebook.progress import progress_listener
 from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord
 from tunebook.runs import Run
@@ -67,7 +67,7 @@ def run_case(
     directory = _directory(case, runs_dir)
     shown = [progress_listener()] if listeners is None else listeners
     execution = Execution(case, host, directory, EventLog(directory.events_file, shown))
-    with recorded(execution.directory.path, execution.fail):
+    with recorded(execution.directory.path, execution.fail, _used_plugins(case, host)):
         execution.go()
     return Run(directory)
 
@@ -95,7 +95,8 @@ def trace_learning_curve(
             shown = [progress_listener()] if listeners is None else listeners
             execution = Execution(changed, host, below, EventLog(below.events_file, shown))
             execution.log(StageStarted("learning curve", f"{size or 'all'} per class"))
-            with recorded(execution.directory.path, execution.fail):
+            plugins = _used_plugins(changed, host)
+            with recorded(execution.directory.path, execution.fail, plugins):
                 execution.go(pictures=False)
             shutil.rmtree(below.model, ignore_errors=True)
             point = Run(below)
@@ -312,6 +313,17 @@ def _plugins(case: CaseConfig, host: PluginHost) -> dict[str, str]:
     for kind, config in plugin_configs(case):
         used.setdefault(kind, []).append(config.kind)
     return plugin_versions(host, used)
+
+
+def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
+    """Returns the plugins of a case, each under the name that the host has for it."""
+    used = {
+        (kind, config.kind): host.get(kind, config.kind) for kind, config in plugin_configs(case)
+    }
+    return [
+        UsedPlugin(kind, host.named(kind, name), home_of(plugin.factory))
+        for (kind, name), plugin in used.items()
+    ]
 
 
 def _read_case(run: Run, host: PluginHost) -> CaseConfig:
