@@ -212,6 +212,14 @@ def test_unknown_names_of_splits(refused: Refused, rows: Rows):
     assert "`dev`" in error.problems[0].found
 
 
+def test_a_share_of_train_beside_validation_rows(refused: Refused, rows: Rows):
+    data = named(rows(9), "train", "validation", "test")
+    error = refused(data, split=GIVEN | {"validation": 0.2})
+    assert error.exit_code == 3
+    problem = only_problem(error, "data.validation_twice")
+    assert (problem.where, problem.fix) == ("split.validation", "leave split.validation out")
+
+
 @pytest.mark.parametrize(
     ("names", "missing"),
     [(("train",), "validation and test"), (("train", "test"), "validation"), (("test",), "train")],

@@ -70,6 +70,17 @@ def test_without_groups_there_are_none(load: Load, rows: Rows):
     assert load(rows(5)).groups("test") is None
 
 
+def test_a_share_of_train_becomes_validation_where_the_data_mark_none(load: Load, rows: Rows):
+    named = [row | {"split": "test" if n % 4 == 0 else "train"} for n, row in enumerate(rows())]
+    dataset = load(named, split={"kind": "given", "validation": 0.2}, task={"id": "id"})
+    tested = {row["id"] for row in named if row["split"] == "test"}
+    assert {*dataset.split("test")["id"]} == tested
+    assert [len(dataset.split(name)) for name in ("train", "validation", "test")] == [24, 6, 10]
+    again = load(named, split={"kind": "given", "validation": 0.2, "seed": 1}, task={"id": "id"})
+    assert {*again.split("test")["id"]} == tested
+    assert {*again.split("validation")["id"]} != {*dataset.split("validation")["id"]}
+
+
 def test_a_given_split_is_followed(load: Load, rows: Rows):
     named = [row | {"part": SPLITS[n % 3]} for n, row in enumerate(rows(9))]
     dataset = load(named, split={"kind": "given", "column": "part"}, task={"id": "id"})

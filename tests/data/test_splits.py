@@ -27,6 +27,26 @@ def test_stratified_keeps_class_shares_alike():
     assert [counts["small", name] for name in SPLITS] == [28, 6, 6]
 
 
+@given(labels_of_rows, st.floats(0.01, 0.99), st.integers(0, 5))
+def test_a_held_out_share_leaves_every_class_something_to_learn_from(
+    labels: list[str], share: float, seed: int
+):
+    parts = splits.held_out(labels, share, seed)
+    assert set(parts) <= {"train", "validation"}
+    trained = {label for label, part in zip(labels, parts, strict=True) if part == "train"}
+    assert trained == set(labels)
+    assert (parts == "validation").sum() <= round(share * len(labels))
+    assert np.array_equal(parts, splits.held_out(labels, share, seed))
+
+
+def test_a_held_out_share_keeps_class_shares_alike():
+    labels = ["big"] * 80 + ["small"] * 20
+    parts = splits.held_out(labels, 0.2, seed=0)
+    counts = Counter(zip(labels, parts, strict=True))
+    assert (counts["big", "validation"], counts["small", "validation"]) == (16, 4)
+    assert not np.array_equal(parts, splits.held_out(labels, 0.2, seed=1))
+
+
 @given(labels_of_rows, st.integers(0, 5))
 def test_stratified_puts_a_class_of_three_into_every_split(labels: list[str], seed: int):
     parts = splits.stratified(labels, USUAL, seed)

@@ -86,6 +86,15 @@ class GivenSplit(Section):
 
     kind: Literal["given"] = "given"
     column: str = Field("split", description="Column with train, validation or test in each row.")
+    validation: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description=(
+            "Share of train that becomes validation, for data that mark none; null to refuse them."
+        ),
+    )
+    seed: int = Field(0, ge=0, description="Seed of that share; not the seed of the training.")
 
 
 class StratifiedSplit(Section):

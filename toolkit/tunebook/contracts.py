@@ -188,9 +188,7 @@ class Metric(Protocol):
 
     def compute(self, predictions: Any) -> MetricResult: ...
 
-    def resample(
-        self, predictions: Any, draws: Sequence[np.ndarray]
-    ) -> Mapping[str, np.ndarray]:
+    def resample(self, predictions: Any, draws: Sequence[np.ndarray]) -> Mapping[str, np.ndarray]:
         """Returns every headline score on every draw.
 
         Args:

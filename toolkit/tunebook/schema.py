@@ -171,7 +171,11 @@ def _class_problems(case: CaseConfig) -> Iterator[Problem]:
     for where, (given, fix) in settings.items():
         if given:
             yield Problem(
-                "config.no_classes", where, f"nothing, for {kind.name} has no classes", "a value", fix
+                "config.no_classes",
+                where,
+                f"nothing, for {kind.name} has no classes",
+                "a value",
+                fix,
             )
 
 

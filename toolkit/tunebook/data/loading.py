@@ -160,14 +160,40 @@ def _class_problems(
 def _split(cleaning: Cleaning, case: CaseConfig, form: TaskForm) -> np.ndarray:
     """Returns the split of every row."""
     rows, config = cleaning.rows, case.split
-    if isinstance(config, GivenSplit):
-        return rows["split"].to_numpy(dtype=object)
     strata = form.strata(rows["label"].tolist())
+    if isinstance(config, GivenSplit):
+        return _given_split(rows, strata, config)
     if not isinstance(config, GroupedSplit):
         return splits.stratified(strata, config.fractions, config.seed)
     if config.balance == "labels":
         return splits.grouped_balanced(rows["group"], strata, config.fractions, config.seed)
     return splits.grouped(rows["group"], config.fractions, config.seed)
+
+
+def _given_split(rows: pd.DataFrame, strata: Sequence[str], config: GivenSplit) -> np.ndarray:
+    """Returns the split of every row, with a share of train as validation where one is wanted.
+
+    Raises:
+        DataError: A share is wanted, and the data have a validation split of their own.
+    """
+    split = rows["split"].to_numpy(dtype=object)
+    if config.validation is None:
+        return split
+    if (split == "validation").any():
+        _raise(iter([_validation_twice(config, int((split == "validation").sum()))]))
+    train = split == "train"
+    split[train] = splits.held_out(np.array(strata)[train], config.validation, config.seed)
+    return split
+
+
+def _validation_twice(config: GivenSplit, count: int) -> Problem:
+    return Problem(
+        "data.validation_twice",
+        "split.validation",
+        f"data without rows of validation in column `{config.column}`",
+        f"{count} such rows",
+        "leave split.validation out",
+    )
 
 
 def _in_columns(rows: pd.DataFrame, split: np.ndarray) -> pd.DataFrame:
@@ -215,7 +241,8 @@ def _split_problems(
 
 
 _EMPTY_SPLIT_FIX = {
-    "given": "mark rows of each in the column, or use another `split`",
+    "given": "mark rows of each in the column, set `split.validation` to a share of train, "
+    "or use another `split`",
     "stratified": "add rows, or raise the fraction of that split",
     "grouped": "use more groups, raise the fraction of that split, or use `split: stratified`",
 }

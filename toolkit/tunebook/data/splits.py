@@ -44,6 +44,29 @@ def stratified(labels: Sequence[str], fractions: Fractions, seed: int) -> np.nda
     return splits
 
 
+def held_out(labels: Sequence[str], share: float, seed: int) -> np.ndarray:
+    """Divides rows at random into train and validation, with the same class shares in both.
+
+    Args:
+        labels: Class of each of n rows; one with a single row is trained on.
+        share: Share of the rows that becomes validation.
+        seed: Decides which rows.
+
+    Returns:
+        Split names, shape (n,).
+    """
+    rng = np.random.default_rng(seed)
+    classes, class_of = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    splits = np.full(len(class_of), TRAIN, dtype=object)
+    seen = 0
+    for number in range(len(classes)):
+        rows = rng.permutation(np.flatnonzero(class_of == number))
+        before, seen = seen, seen + len(rows)
+        wanted = round(share * seen) - round(share * before)
+        splits[rows[: min(wanted, len(rows) - 1)]] = VALIDATION
+    return splits
+
+
 def grouped(groups: Sequence[str], fractions: Fractions, seed: int) -> np.ndarray:
     """Divides whole groups at random: sorted, shuffled, cut into test, validation and train.
 

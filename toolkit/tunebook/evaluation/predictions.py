@@ -12,6 +12,7 @@ from tunebook.data.dataset import PAIR
 from tunebook.forms import TaskForm
 from tunebook.records import write_atomically
 
+
 def predictions_frame(
     dataset_rows: pd.DataFrame, predictions: AnyPredictions, form: TaskForm
 ) -> pd.DataFrame:

@@ -268,9 +268,7 @@ def _check_texts(texts: Sequence[str], where: str) -> None:
         )
 
 
-def _check_pairs(
-    texts: Sequence[str], pairs: Sequence[str] | None, column: str | None
-) -> None:
+def _check_pairs(texts: Sequence[str], pairs: Sequence[str] | None, column: str | None) -> None:
     """Raises DataError unless there is a second text for each text, or none where none belongs."""
     if pairs is not None and column is not None:
         _check_texts(pairs, "pairs")
