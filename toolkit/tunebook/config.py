@@ -247,7 +247,15 @@ class EarlyStopping(Section):
 class TrainingConfig(Section):
     """One stage of training. Rates and epochs left out come from the strategy's own defaults."""
 
-    epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the training split.")
+    epochs: float = Field(
+        3.0,
+        ge=0,
+        le=1000,
+        description=(
+            "Passes over the training split; 0 for no training where the head needs none: with "
+            "`head.init: probe`, `head.form: label_words`, or a strategy that fits the head."
+        ),
+    )
     min_steps: int = Field(
         0, ge=0, description="With few records, epochs are added until there are so many steps."
     )

@@ -85,6 +85,7 @@ class CaseSchema:
     def _beyond_types(self, case: CaseConfig) -> Iterator[Problem]:
         yield from _metric_problems(self.host, case)
         yield from _class_problems(case)
+        yield from _head_problems(self.host, case)
         if case.text.stride >= case.text.max_tokens - 2 and case.text.long_texts == "windows":
             yield Problem(
                 "config.stride",
@@ -143,7 +144,7 @@ def _metric_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
             "config.primary",
             "evaluation.primary",
             "a score of one of the case's metrics",
-            f"`{case.evaluation.primary}`",
+            f"`{case.evaluation.primary:.100}`",
             did_you_mean(case.evaluation.primary, scores),
         )
 
@@ -195,6 +196,20 @@ class Fault:
     @property
     def found(self) -> str:
         return shorten(self.error["input"])
+
+
+def _head_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
+    """Yields a head that starts at random and is not trained."""
+    tags = host.get("strategy", case.strategy.kind).tags
+    ready = tags.fits_head or case.head.init == "probe" or case.head.form == "label_words"
+    if not (case.training.epochs or ready):
+        yield Problem(
+            "config.untrained_head",
+            "training.epochs",
+            "more than 0, since the head starts at random",
+            f"{case.training.epochs:g}",
+            "raise it, or set head.init=probe, which fits the head beforehand",
+        )
 
 
 def case_model(host: PluginHost) -> type[CaseConfig]:
@@ -331,7 +346,7 @@ def _unknown_kind(fault: Fault) -> Problem:
         "config.unknown_kind",
         fault.where,
         "the name of a plugin",
-        f"`{kind}`",
+        f"`{kind:.100}`",
         did_you_mean(kind, kinds),
     )
 

@@ -22,6 +22,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 FAMILIES = ("encoder", "decoder", "encoder_decoder")
 FORMS = ("linear", "label_words")
+FORM_FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "linear": FAMILIES,
+    "label_words": ("encoder_decoder",),
+}
+"""By form of the head, the families that can have it."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Tags:
         forms: Forms of the head, out of ``linear`` and ``label_words``.
         architectures: transformers model types; ``*`` for all.
         frozen_backbone: The backbone's weights stay as they were.
+        unsuited: By model type, why it doesn't work there in spite of all the above.
+        fits_head: The head is fitted before the task stage, which may then be left out.
     """
 
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -89,6 +96,8 @@ class Tags:
     forms: tuple[str, ...] = FORMS
     architectures: tuple[str, ...] = ("*",)
     frozen_backbone: bool = False
+    unsuited: Mapping[str, str] = field(default_factory=dict)
+    fits_head: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ class EvaluationSchedule(TrainerCallback):
     evaluations: int
 
     def __post_init__(self) -> None:
-        every = self.total_steps / min(self.evaluations, self.total_steps)
-        self._due = {round(every * (n + 1)) for n in range(min(self.evaluations, self.total_steps))}
+        count = min(self.evaluations, self.total_steps)
+        self._due = {round(self.total_steps / count * (n + 1)) for n in range(count)}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         control.should_evaluate = state.global_step in self._due

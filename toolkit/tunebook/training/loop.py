@@ -113,8 +113,11 @@ def train(job: TrainingJob) -> TrainingResult:
     if device().type == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
-    with packed_dropout(model):
-        trainer.train()
+    if job.prepared.before is not None or not total:
+        trainer.evaluate()  # what the stages before have made may be the best there is
+    if total:
+        with packed_dropout(model):
+            trainer.train()
     seconds = time.perf_counter() - started
     if job.config.restore_best:
         best.restore()
@@ -139,7 +142,9 @@ def steps_per_epoch(config: TrainingConfig, rows: int) -> int:
 
 
 def planned_steps(config: TrainingConfig, rows: int) -> int:
-    """Returns the optimiser steps of the whole training."""
+    """Returns the optimiser steps of the whole training, none where there are no epochs."""
+    if not config.epochs:
+        return 0
     steps = max(math.ceil(config.epochs * steps_per_epoch(config, rows)), config.min_steps)
     return min(steps, config.max_steps or steps)
 
