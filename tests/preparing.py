@@ -31,7 +31,7 @@ def prepare(
     case = CaseSchema(HOST).validate(content)
     seed_everything(0)
     model = TextClassifier(load_backbone(folder), 3, case.head)
-    context = Context.of(model, case.training, note=note)
+    context = Context.of(model, case.training, primary=case.evaluation.primary, note=note)
     return HOST.create("strategy", case.strategy).prepare(model, context)
 
 

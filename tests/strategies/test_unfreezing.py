@@ -13,12 +13,15 @@ import torch
 from torch import nn
 from transformers import TrainerCallback
 
+import tiny
 from fresh_process import fresh_logits
 from preparing import HOST, changed, copies, prepare, run, trainable
 from tunebook.config import TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.errors import ConfigError
 from tunebook.export import load_classifier
+from tunebook.runner import run_case
+from tunebook.schema import CaseSchema
 from tunebook.training.context import Context
 from tunebook.training.inputs import TokenInputs
 from tunebook.training.loop import TrainingJob, train
@@ -127,6 +130,17 @@ def test_a_score_that_no_metric_gives_is_told(tiny_bert: Path, tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         learn(prepared, tmp_path)
     assert caught.value.problems[0].fix == "did you mean `macro_f1`?"
+
+
+def test_a_plateau_is_of_the_primary_score(tiny_bert: Path, tmp_path: Path) -> None:
+    content = tiny.case_content(
+        tiny_bert,
+        strategy=unfreezing(unfreeze="plateau"),
+        metrics=["accuracy"],
+        evaluation={"primary": "accuracy", "bootstrap": {"resamples": 100}},
+    )
+    trained = run_case(CaseSchema(HOST).validate(content), HOST, runs_dir=tmp_path, listeners=[])
+    assert trained.record.status == "succeeded"
 
 
 def test_the_optimizer_has_every_group_from_the_start(tiny_bert: Path, tmp_path: Path) -> None:

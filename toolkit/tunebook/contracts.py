@@ -329,6 +329,11 @@ class StrategyContext(Protocol):
     def weight_decay(self) -> float: ...
 
     @property
+    def primary(self) -> str | None:
+        """The validation score that choices are made on; only known while training."""
+        ...
+
+    @property
     def training(self) -> bool:
         """False when a saved model is being rebuilt to predict."""
         ...

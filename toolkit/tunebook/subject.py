@@ -170,6 +170,7 @@ class Subject:
             self.case.training,
             free_positions=None if longest is None else longest - self.case.text.max_tokens,
             weights=self.adapted or self.base.sha256,
+            primary=self.case.evaluation.primary,
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
             note=self.note,
         )

@@ -27,6 +27,7 @@ class Context:
     training: bool = True
     free_positions: int | None = None
     weights: str | None = None
+    primary: str | None = None
     _encode: Callable[[str], list[int]] | None = None
     _embeddings: frozenset[str] = field(default_factory=frozenset)
     _layers: Layers = field(default_factory=Layers)
@@ -41,6 +42,7 @@ class Context:
         training: bool = True,
         free_positions: int | None = None,
         weights: str | None = None,
+        primary: str | None = None,
         encode: Callable[[str], list[int]] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> Context:
@@ -52,6 +54,7 @@ class Context:
             training: False when a saved model is being rebuilt.
             free_positions: What the longest input leaves of the model's window.
             weights: Hash of the pretrained weights.
+            primary: The validation score that choices are made on.
             encode: Makes token numbers of a text, without special tokens.
             note: Told what a reader of the run should know.
         """
@@ -61,6 +64,7 @@ class Context:
             training,
             free_positions=free_positions,
             weights=weights,
+            primary=primary,
             _encode=encode,
             _embeddings=frozenset(_embedding_names(model)),
             _layers=find_layers(model.backbone),

@@ -44,14 +44,20 @@ class Unfreezing(TrainerCallback):
     Args:
         config: When stages open.
         stages: What opens, in order; everything else is left alone.
+        primary: The score that `plateau` watches where the config names none.
         note: Told of each stage that opens.
     """
 
     def __init__(
-        self, config: GradualUnfreezingConfig, stages: Sequence[Stage], note: Callable[[str], None]
+        self,
+        config: GradualUnfreezingConfig,
+        stages: Sequence[Stage],
+        primary: str | None,
+        note: Callable[[str], None],
     ) -> None:
         self.config = config
         self.stages = stages
+        self.score = config.score or primary or ""
         self.note = note
         self.opened = 0
         self._plateaus = 0
@@ -77,7 +83,7 @@ class Unfreezing(TrainerCallback):
     def on_evaluate(self, *_: Any, metrics: dict[str, float], **__: Any) -> None:
         if self.config.unfreeze != "plateau":
             return
-        value = self._score(metrics)
+        value = self._value(metrics)
         if self._best is None or value > self._best:
             self._best, self._waited = value, 0
             return
@@ -96,16 +102,16 @@ class Unfreezing(TrainerCallback):
             for parameter in stage.parameters:
                 parameter.requires_grad_(learn)
 
-    def _score(self, metrics: dict[str, float]) -> float:
+    def _value(self, metrics: dict[str, float]) -> float:
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-        if self.config.score not in scores:
+        if self.score not in scores:
             raise ConfigError(
                 Problem(
                     "strategy.score",
                     "strategy.score",
                     "a score of one of the case's metrics",
-                    f"`{self.config.score}`",
-                    did_you_mean(self.config.score, sorted(scores)),
+                    f"`{self.score}`",
+                    did_you_mean(self.score, sorted(scores)),
                 )
             )
-        return scores[self.config.score]
+        return scores[self.score]

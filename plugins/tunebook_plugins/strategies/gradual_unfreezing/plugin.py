@@ -31,8 +31,10 @@ class GradualUnfreezingConfig(PluginConfig):
             "below `training.early_stopping.patience`."
         ),
     )
-    score: str = Field(
-        "macro_f1", min_length=1, description="The validation score that `plateau` watches."
+    score: str | None = Field(
+        None,
+        min_length=1,
+        description=("The validation score that `plateau` watches; null for `evaluation.primary`."),
     )
     layers_per_stage: int = Field(1, ge=1, le=1000, description="Layers that open together.")
     train_embeddings: bool = Field(True, description="Open the embeddings as the last stage.")
