@@ -12,6 +12,7 @@ import torch
 from transformers import (
     AlbertConfig,
     AutoModel,
+    BartConfig,
     DistilBertConfig,
     ElectraConfig,
     RobertaConfig,
@@ -58,6 +59,18 @@ CONFIGS: dict[str, Any] = {
     ),
     "distilbert": partial(
         DistilBertConfig, dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64
+    ),
+    "bart": partial(
+        BartConfig,
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        max_position_embeddings=64,
+        pad_token_id=0,
     ),
     "albert": partial(AlbertConfig, **SIZES, embedding_size=16, intermediate_size=64),
     "electra": partial(ElectraConfig, **SIZES, embedding_size=16, intermediate_size=64),

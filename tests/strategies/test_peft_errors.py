@@ -38,6 +38,20 @@ def test_what_t5_cannot_is_known_before_it_is_loaded() -> None:
     assert not any(told[name] for name in ("lora", "ia3", "prompt_tuning", "p_tuning"))
 
 
+def test_bitfit_is_legal_where_there_are_biases() -> None:
+    told = {
+        architecture: legality(HOST, family=family, form=form, architecture=architecture)["bitfit"]
+        for family, form, architecture in [
+            ("encoder_decoder", "label_words", "bart"),
+            ("encoder_decoder", "linear", "t5"),
+            ("decoder", "linear", "gpt2"),
+            ("decoder", "linear", "llama"),
+        ]
+    }
+    assert {name for name, why in told.items() if not why} == {"bart", "gpt2"}
+    assert told["t5"] == "it doesn't work on t5, which has no biases"
+
+
 @pytest.mark.parametrize("strategy", [{"kind": "lora", "targets": "attention"}, {"kind": "ia3"}])
 def test_without_default_targets_the_names_are_listed(
     models: dict[str, Path], strategy: Any

@@ -129,6 +129,9 @@ def test_factors_are_never_pulled_to_zero(models: dict[str, Path]) -> None:
         ("gpt2", "all", 2 * 6 + 1),
         ("gpt2", "attention", 2 * 2),
         ("gpt2", "feed_forward", 2 * 2),
+        ("bart", "all", 2 * 8 + 2 * 13 + 2),
+        ("bart", "attention", 2 * 4 + 2 * 8),
+        ("bart", "feed_forward", 2 * 2 + 2 * 2),
     ],
 )
 def test_bitfit_trains_the_biases_it_names(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tunebook.errors import ConfigError, Problem
 from tunebook.host import PluginHost
-from tunebook.specs import TASKS, Tags
+from tunebook.specs import FORM_FAMILIES, TASKS, Tags
 
 WORDS = {"encoder": "an encoder", "decoder": "a decoder", "encoder_decoder": "an encoder-decoder"}
 
@@ -42,12 +42,16 @@ def objection(
         return f"it is not for {task}"
     if form not in TASKS[task].forms:
         return f"{task} doesn't go with a head of the form {form}"
+    if family not in FORM_FAMILIES[form]:
+        return f"a head of the form {form} doesn't go with {WORDS[family]}"
     if family not in tags.families:
         return f"it doesn't work on {WORDS[family]}"
     if form not in tags.forms:
         return f"it doesn't work with a head of the form {form}"
     if "*" not in tags.architectures and architecture not in tags.architectures:
         return f"it doesn't know the architecture {architecture}"
+    if architecture in tags.unsuited:
+        return f"it doesn't work on {architecture}, {tags.unsuited[architecture]}"
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, get_origin
 
 from pydantic import BaseModel
@@ -77,22 +78,27 @@ def where_it_works(tags: Tags) -> str:
     """Returns the families, forms and tasks that the tags of a strategy allow, as one line."""
     families = [WORDS[name] for name in FAMILIES if name in tags.families]
     forms = [WORDS[name] for name in FORMS if name in tags.forms]
-    only = [] if "*" in tags.architectures else [f"only {', '.join(tags.architectures)}"]
+    rest = [] if "*" in tags.architectures else [f"only {_some([*tags.architectures])}"]
+    rest += [f"not {_some([*tags.unsuited])}"] if tags.unsuited else []
     where = f"{_listed(families)}, with {' or '.join(forms)}"
-    return "; ".join([where, *only, _listed(tags.tasks)])
+    return "; ".join([where, *rest, _listed(tags.tasks)])
 
 
 def _about_strategy(descriptor: StrategyPlugin) -> dict[str, Any]:
     tags = descriptor.tags
-    names = ("tasks", "families", "forms", "architectures")
     return {
         "when": descriptor.when,
         "cost": descriptor.cost,
         "where": where_it_works(tags),
         "paper": descriptor.paper,
-        "tags": {name: list(getattr(tags, name)) for name in names},
+        "tags": asdict(tags),
         "training": dict(descriptor.training),
     }
+
+
+def _some(names: Sequence[str], limit: int = 3) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from tunebook.config import HeadConfig, TaskConfig
 from tunebook.errors import ConfigError, Problem
 from tunebook.forms import form_of
 from tunebook.models.load import load_backbone, model_family
-from tunebook.specs import TASKS
+from tunebook.specs import FORM_FAMILIES, TASKS
 from tunebook.tasks.label_words import LabelWordClassifier, label_words
 from tunebook.tasks.text_classification import TextClassifier
 
@@ -62,7 +62,7 @@ def head_form(config: HeadConfig, family: str, task: str = "text_classification"
     if config.form not in legal:
         raise ConfigError(_no_single_class(task))
     if config.form == "label_words":
-        if family != "encoder_decoder":
+        if family not in FORM_FAMILIES["label_words"]:
             raise ConfigError(_no_writer(family))
         if config.init == "probe":
             raise ConfigError(_no_probe())

@@ -97,13 +97,14 @@ def tags_are_known(candidate: Candidate) -> None:
         "families": FAMILIES,
         "forms": FORMS,
         "architectures": ("*", *CONFIG_MAPPING_NAMES),
+        "unsuited": [*CONFIG_MAPPING_NAMES],
     }
     for name, choices in known.items():
-        given = getattr(tags, name)
+        given = [*getattr(tags, name)]
         unknown = sorted({*given} - {*choices})
         found = f"{name}: {', '.join(unknown) or 'none'}"
         fix = did_you_mean(unknown[0] if unknown else "", choices)
-        demand(given and not unknown, found, fix)
+        demand((given or name == "unsuited") and not unknown, found, fix)
 
 
 @check("strategy", cost="slow", applies=_tried)

@@ -10,6 +10,12 @@ from pydantic import Field
 from tunebook.config import PluginConfig
 from tunebook.specs import StrategyPlugin, Tags, hookimpl
 
+NO_BIASES = (
+    *("t5", "mt5", "umt5", "longt5", "switch_transformers"),
+    *("llama", "mistral", "mixtral", "gemma", "gemma2", "qwen3", "olmo2", "phi3", "modernbert"),
+)
+"""Architectures whose layers have no bias terms."""
+
 
 class BitFitConfig(PluginConfig):
     """Trains bias terms and the head; a thousandth of the parameters."""
@@ -31,7 +37,7 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         "Bias terms and the head only.",
         BitFitConfig,
         "tunebook_plugins.strategies.bitfit.impl:BitFit",
-        tags=Tags(families=("encoder", "decoder")),  # T5 has no biases
+        tags=Tags(unsuited=dict.fromkeys(NO_BIASES, "which has no biases")),
         training={
             "epochs": 10,
             "learning_rate": 1e-3,

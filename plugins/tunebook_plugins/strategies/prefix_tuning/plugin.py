@@ -37,7 +37,11 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         "tunebook_plugins.strategies.prefix_tuning.impl:PrefixTuning",
         requires=("peft",),
         install="pip install peft",
-        tags=Tags(families=("encoder", "decoder"), frozen_backbone=True),
+        tags=Tags(
+            families=("encoder", "decoder"),
+            unsuited={"distilbert": "which takes no keys and values from outside"},
+            frozen_backbone=True,
+        ),
         training={
             "epochs": 10,
             "learning_rate": 5e-3,
