@@ -71,7 +71,12 @@ def loose_kind(folder: Path) -> Candidate:
 
 class SilentConfig(PluginConfig):
     kind: Literal["hits"] = "hits"
-    level: int = 1
+    level: bool = True
+
+
+class UnboundedConfig(PluginConfig):
+    kind: Literal["hits"] = "hits"
+    levels: tuple[int, ...] | None = Field(None, description="Each can be anything.")
 
 
 class OpenConfig(PluginConfig):
@@ -354,6 +359,7 @@ BROKEN: dict[str, Make] = {
     "any/its-module-is-light": in_file("heavy"),
     "any/kind-is-the-name": loose_kind,
     "any/every-field-is-described": but("metric", config=SilentConfig),
+    "any/every-number-has-a-bound": but("metric", config=UnboundedConfig),
     "any/config-is-frozen-and-closed": but("metric", config=OpenConfig),
     "any/config-has-a-json-schema": but("metric", config=SchemalessConfig),
     "any/requirements-say-what-to-install": but("metric", requires=("json",)),

@@ -55,15 +55,15 @@ def test_a_plugin_that_passes() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["plugin", "check", "outcome", "seconds", "why"]
     assert lines[1].startswith("metric:accuracy  any/")
-    assert lines[-1].startswith("18 passed in ")
+    assert lines[-1].startswith("19 passed in ")
 
 
 def test_json_holds_every_check(wordy: Path) -> None:
     result = check("wordy", "--plugin", wordy, "--quick", "--json")
     content = answer(result)
     assert result.exit_code == 2
-    assert (content["passed"], content["failed"], content["skipped"]) == (15, 1, 0)
-    assert len(content["checks"]) == 16
+    assert (content["passed"], content["failed"], content["skipped"]) == (16, 1, 0)
+    assert len(content["checks"]) == 17
     (failed,) = [row for row in content["checks"] if row["outcome"] == "failed"]
     assert failed["plugin"] == "augmenter:wordy"
     assert failed["check"] == "any/summary-is-one-line"
@@ -118,7 +118,7 @@ def test_the_template_passes_all_checks_in_a_process_of_its_own() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     content = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert content["passed"] == len(content["checks"]) == 26
+    assert content["passed"] == len(content["checks"]) == 27
 
 
 def test_the_kit_imports_nothing_heavy() -> None:

@@ -50,7 +50,7 @@ def test_the_template_of_a_strategy_keeps_its_contract(check: Any) -> None:
 def test_ids_are_the_same_each_time_and_say_plugin_and_check() -> None:
     first, again = (parameters("metric:f1") for _ in range(2))
     assert [*first] == [*again]
-    assert len(first) == 19
+    assert len(first) == 20
     assert "metric:f1-metric/scores-are-finite" in first
 
 
@@ -146,7 +146,7 @@ def test_settings_reach_the_checks(tmp_path: Path) -> None:
     file.write_text("text,label\na,b\nc,d\n")
     results = run_checks("csv", settings={"path": str(file)}, quick=True)
     assert {result.outcome for result in results} == {"passed"}
-    assert len(results) == 17
+    assert len(results) == 18
 
 
 def test_a_plugin_on_which_little_can_be_checked_does_not_pass() -> None:

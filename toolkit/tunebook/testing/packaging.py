@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from tunebook.contracts import Augmenter, DataSource, Metric, ModelSource, Strategy
 from tunebook.errors import TunebookError, shorten
@@ -24,6 +26,8 @@ HEAVY |= {"tensorflow", "jax", "sentence_transformers"}
 """What only a factory may import."""
 
 LONGEST_SUMMARY = 120
+BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "const", "enum"}
+"""What JSON Schema calls bounds."""
 PROTOCOLS = {
     "strategy": Strategy,
     "metric": Metric,
@@ -107,6 +111,16 @@ def every_field_is_described(candidate: Candidate) -> None:
 
 
 @check("any", builds=False, applies=built)
+def every_number_has_a_bound(candidate: Candidate) -> None:
+    """Every number of the config has a least or a largest value."""
+    # what has no schema is told by another check
+    with suppress(PydanticInvalidForJsonSchema):
+        fields = candidate.descriptor.config.model_json_schema()["properties"]
+        free = [name for name, schema in fields.items() if _is_unbounded(schema)]
+        demand(not free, f"no bound for {', '.join(free)}", "write Field(…, ge=…, le=…)")
+
+
+@check("any", builds=False, applies=built)
 def config_is_frozen_and_closed(candidate: Candidate) -> None:
     """The config refuses keys it doesn't know, and cannot be changed once it is made."""
     options = candidate.descriptor.config.model_config
@@ -176,6 +190,14 @@ def factory_makes_what_the_kind_promises(candidate: Candidate) -> None:
         f"{candidate.descriptor.factory} makes a {type(made).__name__}",
         f"give it the methods of tunebook.contracts.{protocol.__name__}",
     )
+
+
+def _is_unbounded(schema: Any) -> bool:
+    """Whether a part of a JSON Schema is a number that can be anything."""
+    if isinstance(schema, dict):
+        number = schema.get("type") in ("integer", "number")
+        return (number and not BOUNDS & schema.keys()) or _is_unbounded([*schema.values()])
+    return isinstance(schema, list) and any(map(_is_unbounded, schema))
 
 
 def _silent(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from tunebook.config import PluginConfig
 from tunebook.specs import StrategyPlugin, hookimpl
+
+LayerNumber = Annotated[int, Ge(-1000), Le(1000)]
 
 
 class GradualUnfreezingConfig(PluginConfig):
@@ -38,7 +41,7 @@ class GradualUnfreezingConfig(PluginConfig):
     )
     layers_per_stage: int = Field(1, ge=1, le=1000, description="Layers that open together.")
     train_embeddings: bool = Field(True, description="Open the embeddings as the last stage.")
-    stages: tuple[tuple[int, ...], ...] | None = Field(
+    stages: tuple[tuple[LayerNumber, ...], ...] | None = Field(
         None,
         description=(
             "The stages after the head's, instead of the two fields above: 1 is the lowest layer, "
