@@ -43,7 +43,7 @@ def objection(
     if form not in TASKS[task].forms:
         return f"{task} doesn't go with a head of the form {form}"
     if family not in FORM_FAMILIES[form]:
-        return f"a head of the form {form} doesn't go with {WORDS[family]}"
+        return f"{form} needs {' or '.join(WORDS[name] for name in FORM_FAMILIES[form])}"
     if family not in tags.families:
         return f"it doesn't work on {WORDS[family]}"
     if form not in tags.forms:

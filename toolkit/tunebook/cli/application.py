@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = {
     "describe": "tunebook.cli.reference",
     "validate": "tunebook.cli.validate",
     "check": "tunebook.cli.check",
+    "matrix": "tunebook.cli.matrix",
     "run": "tunebook.cli.run",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",

@@ -46,6 +46,7 @@ class Attempt:
         pretrained: Parameters of the backbone, and their values before the strategy came.
         start: Values of all parameters before the training, by name.
         directory: Where the run and its model lie.
+        log: What was told of the training.
     """
 
     subject: Subject
@@ -53,6 +54,7 @@ class Attempt:
     pretrained: Weights
     start: Mapping[str, torch.Tensor]
     directory: RunDirectory
+    log: EventLog
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -72,9 +74,16 @@ class Attempt:
         return classifier.logits(texts)
 
 
-def prepare(candidate: Candidate, model: str, seed: int = 0) -> Attempt:
-    """Returns what the strategy makes of a tiny model, named as in `tiny.MODELS`."""
-    return _prepare(candidate, _subject(candidate, model, seed))
+def prepare(candidate: Candidate, model: str, seed: int = 0, **changes: Any) -> Attempt:
+    """Returns what the strategy makes of a tiny model, named as in `tiny.MODELS`.
+
+    Args:
+        candidate: The strategy.
+        model: Name of the model.
+        seed: Seed of the case.
+        changes: Sections of the case that are other than usual.
+    """
+    return _prepare(candidate, _subject(candidate, model, seed, **changes))
 
 
 def prepare_stranger(candidate: Candidate, model: str) -> Attempt:
@@ -85,12 +94,15 @@ def prepare_stranger(candidate: Candidate, model: str) -> Attempt:
     return _prepare(candidate, subject)
 
 
-def train(candidate: Candidate, model: str, seed: int = 0) -> Attempt:
-    """Returns a prepared model after a short training, saved in the directory of its run."""
-    attempt = prepare(candidate, model, seed)
+def train(candidate: Candidate, model: str, seed: int = 0, **changes: Any) -> Attempt:
+    """Returns a prepared model after a short training, saved in the directory of its run.
+
+    The arguments are those of `prepare`.
+    """
+    attempt = prepare(candidate, model, seed, **changes)
     case, directory = attempt.subject.case, attempt.directory
     with _own_cache(candidate.scratch):
-        execution = Execution(case, candidate.host, directory, EventLog(None))
+        execution = Execution(case, candidate.host, directory, attempt.log)
         execution.train(attempt.subject, attempt.prepared)
         attempt.subject.save(directory.model, attempt.prepared)
     return attempt
@@ -125,21 +137,31 @@ def stranger() -> nn.Module:
     return StrangeModel(StrangeConfig(hidden_size=32)).eval()
 
 
-def _subject(candidate: Candidate, model: str, seed: int) -> Subject:
+def tiny_case(candidate: Candidate, model: str, /, seed: int = 0, **changes: Any) -> CaseConfig:
+    """Returns the case that a strategy is tried on; the arguments are those of `prepare`."""
     chosen = tiny.MODELS[model]
-    content = tiny.case_content(
-        tiny.model_folder(chosen.save),
-        head={"form": chosen.form},
-        strategy=candidate.config().model_dump(mode="json"),
-        seed=seed,
-        data={"kind": "memory", "rows": tiny.rows(ROWS)},
-        training=TRAINING,
-        metrics=["f1"],
-    )
+    usual = {
+        "head": {"form": chosen.form},
+        "strategy": candidate.config().model_dump(mode="json"),
+        "seed": seed,
+        "data": {"kind": "memory", "rows": tiny.rows(ROWS)},
+        "training": TRAINING,
+        "metrics": ["f1"],
+    }
+    content = tiny.case_content(tiny.model_folder(chosen.save)) | usual | changes
     case: CaseConfig = CaseSchema(candidate.host).validate(content)
-    seed_everything(seed)
+    return case
+
+
+def build(case: CaseConfig, candidate: Candidate) -> Subject:
+    """Returns the data and the model of a case, seeded."""
+    seed_everything(case.seed)
     dataset = load_dataset(case, candidate.host)
     return Subject.build(case, candidate.host, dataset, choose_precision("fp32"))
+
+
+def _subject(candidate: Candidate, model: str, seed: int, **changes: Any) -> Subject:
+    return build(tiny_case(candidate, model, seed, **changes), candidate)
 
 
 def _prepare(candidate: Candidate, subject: Subject) -> Attempt:
@@ -149,7 +171,7 @@ def _prepare(candidate: Candidate, subject: Subject) -> Attempt:
         prepared = subject.prepare()
     start = {n: p.detach().clone() for n, p in prepared.model.named_parameters()}
     directory = RunDirectory.create(candidate.scratch, "tiny", candidate.descriptor.name)
-    return Attempt(subject, prepared, pretrained, start, directory)
+    return Attempt(subject, prepared, pretrained, start, directory, EventLog(None))
 
 
 @contextmanager
