@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
 import tiny
 from fresh_process import fresh_logits
@@ -26,6 +26,8 @@ from tunebook.training.context import Context
 from tunebook.training.inputs import TokenInputs
 from tunebook.training.loop import TrainingJob, train
 from tunebook.training.precision import Precision
+from tunebook_plugins.strategies.gradual_unfreezing.callback import Stage, Unfreezing
+from tunebook_plugins.strategies.gradual_unfreezing.plugin import GradualUnfreezingConfig
 
 PARTS = {"embeddings": ".embeddings.", "1": ".layer.0.", "2": ".layer.1.", "head": "head."}
 IDS = [[2, 7 + n % 9, 17 + n % 5, 20, 3] for n in range(24)]
@@ -130,6 +132,19 @@ def test_a_score_that_no_metric_gives_is_told(tiny_bert: Path, tmp_path: Path) -
     with pytest.raises(ConfigError) as caught:
         learn(prepared, tmp_path)
     assert caught.value.problems[0].fix == "did you mean `macro_f1`?"
+
+
+def test_an_error_that_falls_is_no_plateau(tiny_bert: Path) -> None:
+    model = prepare(tiny_bert, unfreezing()).model
+    context = Context.of(model, TrainingConfig(), primary="rmse", lower_is_better=["rmse"])
+    config = GradualUnfreezingConfig(unfreeze="plateau")
+    callback = Unfreezing(config, [Stage("one", []), Stage("two", [])], context)
+    opened = []
+    for value in (3.0, 2.0, 1.0, 1.0, 0.5, 0.7):
+        callback.on_evaluate(metrics={"eval_rmse": value})
+        callback.on_step_begin(None, TrainerState())
+        opened.append(callback.opened)
+    assert opened == [0, 0, 0, 1, 1, 2]
 
 
 def test_a_plateau_is_of_the_primary_score(tiny_bert: Path, tmp_path: Path) -> None:

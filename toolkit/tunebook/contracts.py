@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -331,6 +331,11 @@ class StrategyContext(Protocol):
     @property
     def primary(self) -> str | None:
         """The validation score that choices are made on; only known while training."""
+        ...
+
+    @property
+    def lower_is_better(self) -> Collection[str]:
+        """Validation scores that are better the lower they are; only known while training."""
         ...
 
     @property

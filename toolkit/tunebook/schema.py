@@ -118,8 +118,13 @@ class CaseSchema:
 
 def is_minimised(host: PluginHost, case: CaseConfig) -> bool:
     """Whether the score that choices are made on is better the lower it is."""
+    return case.evaluation.primary in lower_is_better(host, case)
+
+
+def lower_is_better(host: PluginHost, case: CaseConfig) -> frozenset[str]:
+    """Returns the scores of a case's metrics that are better the lower they are."""
     metrics = [host.get("metric", config.kind) for config in case.metrics]
-    return any(case.evaluation.primary in metric.lower_is_better for metric in metrics)
+    return frozenset(name for metric in metrics for name in metric.lower_is_better)
 
 
 def _metric_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Context:
     free_positions: int | None = None
     weights: str | None = None
     primary: str | None = None
+    lower_is_better: Collection[str] = ()
     _encode: Callable[[str], list[int]] | None = None
     _embeddings: frozenset[str] = field(default_factory=frozenset)
     _layers: Layers = field(default_factory=Layers)
@@ -43,6 +44,7 @@ class Context:
         free_positions: int | None = None,
         weights: str | None = None,
         primary: str | None = None,
+        lower_is_better: Collection[str] = (),
         encode: Callable[[str], list[int]] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> Context:
@@ -55,6 +57,7 @@ class Context:
             free_positions: What the longest input leaves of the model's window.
             weights: Hash of the pretrained weights.
             primary: The validation score that choices are made on.
+            lower_is_better: Validation scores that are better the lower they are.
             encode: Makes token numbers of a text, without special tokens.
             note: Told what a reader of the run should know.
         """
@@ -65,6 +68,7 @@ class Context:
             free_positions=free_positions,
             weights=weights,
             primary=primary,
+            lower_is_better=lower_is_better,
             _encode=encode,
             _embeddings=frozenset(_embedding_names(model)),
             _layers=find_layers(model.backbone),

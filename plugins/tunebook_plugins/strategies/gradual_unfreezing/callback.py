@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import TrainerCallback
 
+from tunebook.contracts import StrategyContext
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook_plugins.strategies.gradual_unfreezing.plugin import GradualUnfreezingConfig
 
@@ -44,21 +45,20 @@ class Unfreezing(TrainerCallback):
     Args:
         config: When stages open.
         stages: What opens, in order; everything else is left alone.
-        primary: The score that `plateau` watches where the config names none.
-        note: Told of each stage that opens.
+        context: Knows the primary score, and is told of each stage that opens.
     """
 
     def __init__(
         self,
         config: GradualUnfreezingConfig,
         stages: Sequence[Stage],
-        primary: str | None,
-        note: Callable[[str], None],
+        context: StrategyContext,
     ) -> None:
         self.config = config
         self.stages = stages
-        self.score = config.score or primary or ""
-        self.note = note
+        self.note = context.note
+        self.score = config.score or context.primary or ""
+        self.sign = -1 if self.score in context.lower_is_better else 1
         self.opened = 0
         self._plateaus = 0
         self._waited = 0
@@ -83,7 +83,7 @@ class Unfreezing(TrainerCallback):
     def on_evaluate(self, *_: Any, metrics: dict[str, float], **__: Any) -> None:
         if self.config.unfreeze != "plateau":
             return
-        value = self._value(metrics)
+        value = self.sign * self._value(metrics)
         if self._best is None or value > self._best:
             self._best, self._waited = value, 0
             return

@@ -36,7 +36,7 @@ class GradualUnfreezing:
         return Prepared(
             model,
             context.groups(model, context.by_depth(self.config.decay)),
-            callbacks=[Unfreezing(self.config, opening, context.primary, context.note)],
+            callbacks=[Unfreezing(self.config, opening, context)],
             frozen_layers=context.frozen_layers(model),
             export=save_backbone(model),
         )
