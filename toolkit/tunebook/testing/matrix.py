@@ -11,22 +11,20 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from tunebook.config import TaskConfig
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.legality import objection
-from tunebook.specs import FAMILIES, FORMS
+from tunebook.specs import FAMILIES, FORMS, TASKS
 from tunebook.testing import tiny
 from tunebook.testing.candidate import Candidate
+from tunebook.testing.task_forms import TASK_FORMS
 
 Outcome = Literal["passes", "not legal", "fails", "missing"]
-TASKS = get_args(TaskConfig.model_fields["kind"].annotation)
 REFUSALS = ("strategy.illegal", "head.form", "config.illegal")
 """Codes of the problems that legality is told by."""
 
-ROWS = 24
 TRAINING: Mapping[str, Any] = {
     "epochs": 10,
     "batch_size": 32,
@@ -37,12 +35,7 @@ TRAINING: Mapping[str, Any] = {
     "precision": "fp32",
     "evaluations": 1,
 }
-"""Ten steps, each on all training texts, so that the loss of a step says how well all are known."""
-
-DATA: Mapping[str, Any] = {
-    "text_classification": {"data": {"kind": "memory", "rows": tiny.rows(ROWS)}},
-}
-"""By kind of task, the sections of a case with texts that can be told apart."""
+"""Ten steps, each on all training texts."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class Cell(Combination):
 def combinations(strategies: Sequence[str]) -> Iterator[Combination]:
     """Yields every combination there is, legal or not."""
     for strategy in strategies:
-        for task in TASKS:
+        for task in TASK_FORMS:
             for form in FORMS:
                 for family in FAMILIES:
                     yield Combination(strategy, task, family, form)
@@ -98,19 +91,26 @@ def fill_matrix(host: PluginHost, strategies: Sequence[str] = ()) -> Iterator[Ce
 def _try(candidate: Candidate, combination: Combination) -> tuple[Outcome, str]:
     if candidate.obstacle:
         return "missing", candidate.obstacle
-    model = _model(combination)
-    forbidden = objection(
-        candidate.descriptor.tags, combination.family, combination.form, model.architecture
-    )
+    forbidden = _objection(candidate, combination)
     try:
-        refused = _refused(candidate, combination, model)
-        if bool(forbidden) != refused:
-            return "fails", f"the tags say `{forbidden or 'legal'}`, a run says {refused=}"
-        if not refused:
-            _train(candidate, combination)
+        if forbidden:
+            _see_it_refused(candidate, combination)
+        else:
+            _see_it_learn(candidate, combination)
     except Exception as error:  # a plugin may raise anything
         return "fails", " ".join(f"{type(error).__name__}: {error}".split())
     return ("not legal", forbidden) if forbidden else ("passes", "")
+
+
+def _objection(candidate: Candidate, combination: Combination) -> str:
+    """Returns what the table of legality says, an empty text where nothing is against it."""
+    return objection(
+        candidate.descriptor.tags,
+        combination.family,
+        combination.form,
+        _model(combination).architecture,
+        TASK_FORMS[combination.task][0]["kind"],
+    )
 
 
 def _model(combination: Combination) -> tiny.TinyModel:
@@ -120,24 +120,29 @@ def _model(combination: Combination) -> tiny.TinyModel:
 
 
 def _changes(combination: Combination) -> dict[str, Any]:
+    task, rows = TASK_FORMS[combination.task]
     return {
-        **DATA[combination.task],
-        "task": {"kind": combination.task, "id": "id"},
+        "data": {"kind": "memory", "rows": rows},
+        "task": task | {"id": "id"},
         "head": {"form": combination.form},
         "training": dict(TRAINING),
+        "metrics": [{"kind": name} for name in TASKS[task["kind"]].metrics],
+        "evaluation": {},
     }
 
 
-def _refused(candidate: Candidate, combination: Combination, model: tiny.TinyModel) -> bool:
-    """Whether the combination is refused where there is a config, and no weights or tokenizer."""
+def _see_it_refused(candidate: Candidate, combination: Combination) -> None:
+    """Raises AssertionError unless it is refused with a config, and no weights or tokenizer."""
     from tunebook.testing.trials import build, tiny_case
 
-    changes = _changes(combination) | {"model": {"kind": "local", "path": str(_hollow(model))}}
+    hollow = {"kind": "local", "path": str(_hollow(_model(combination)))}
+    changes = _changes(combination) | {"model": hollow}
     try:
         build(tiny_case(candidate, "encoder", **changes), candidate)
+        refusal = "none"
     except ConfigError as error:
-        return error.problems[0].code in REFUSALS
-    raise AssertionError("a model was made of nothing")
+        refusal = error.problems[0].code
+    assert refusal in REFUSALS, f"not refused before a model is loaded: {refusal}"
 
 
 @functools.cache
@@ -152,47 +157,29 @@ def _save_hollow(model: tiny.TinyModel, folder: Path) -> Path:
     return folder
 
 
-def _train(candidate: Candidate, combination: Combination) -> None:
-    """Raises AssertionError unless what is trained learns, and is the same when it is loaded."""
+def _see_it_learn(candidate: Candidate, combination: Combination) -> None:
+    """Raises AssertionError unless the loss falls, and what is saved is the same once loaded."""
     import numpy as np
 
-    from tunebook.events import StepTaken
     from tunebook.export import load_classifier
-    from tunebook.testing.trials import train
+    from tunebook.testing.trials import fit, own_cache, prepare
 
-    legal = {(model.family, model.form): name for name, model in tiny.MODELS.items()}
-    model = legal[combination.family, combination.form]
-    attempt = train(candidate, model, **_changes(combination))
-    losses = [event.loss for event in attempt.log.events if type(event) is StepTaken]
-    first, last = np.mean(losses[:3]), np.mean(losses[-3:])
-    assert last < first, f"the loss goes from {first:.3g} to {last:.3g}"
-    logits = attempt.logits(tiny.TEXTS)
+    changes = _changes(combination)
+    texts, pairs = tiny.TEXTS, tiny.TEXTS[::-1] if "pair" in changes["task"] else None
+    with own_cache(candidate.scratch):
+        attempt = prepare(candidate, _legal_model(combination), **changes)
+        before = attempt.loss
+        fit(attempt)
+        after = attempt.loss
+        assert after < before, f"the loss goes from {before:.4g} to {after:.4g}"
+        loaded = load_classifier(attempt.directory, candidate.host)
+    logits = attempt.logits(texts, pairs)
     assert np.isfinite(logits).all(), "logits that are not finite"
-    loaded = load_classifier(attempt.directory, candidate.host)
-    assert np.array_equal(loaded.logits(tiny.TEXTS), logits), "other logits once it is loaded"
+    assert np.array_equal(loaded.logits(texts, pairs), logits), "other logits once it is loaded"
+    assert len(loaded.predict(texts, pairs)) == len(texts), "no answer for a text"
 
 
-def as_markdown(cells: Sequence[Cell]) -> str:
-    """Returns one table for each kind of task, with a row for each strategy."""
-    tasks = dict.fromkeys(cell.task for cell in cells)
-    return "\n\n".join(
-        f"## {task}\n\n{_table([cell for cell in cells if cell.task == task])}" for task in tasks
-    )
-
-
-def _table(cells: Sequence[Cell]) -> str:
-    columns = [*dict.fromkeys((cell.family, cell.form) for cell in cells)]
-    header = ["strategy", *(f"{family}, {form}" for family, form in columns), "why not"]
-    header = [name.replace("_", " ") for name in header]
-    rows = [_row(strategy, cells) for strategy in dict.fromkeys(cell.strategy for cell in cells)]
-    return "\n".join([_line(header), _line(["---"] * len(header)), *rows])
-
-
-def _row(strategy: str, cells: Sequence[Cell]) -> str:
-    own = [cell for cell in cells if cell.strategy == strategy]
-    reasons = dict.fromkeys(cell.why for cell in own if cell.why)
-    return _line([f"`{strategy}`", *(cell.outcome for cell in own), "; ".join(reasons)])
-
-
-def _line(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(texts)} |"
+def _legal_model(combination: Combination) -> str:
+    """Returns the name of the tiny model with the family and the head of a combination."""
+    names = {(model.family, model.form): name for name, model in tiny.MODELS.items()}
+    return names[combination.family, combination.form]

@@ -26,6 +26,7 @@ from tunebook.tasks.text_classification import TextClassifier
 from tunebook.testing import tiny
 from tunebook.testing.candidate import Candidate
 from tunebook.training.precision import choose_precision
+from tunebook.training.predict import predict_logits
 
 ROWS = 60
 TRAINING = {
@@ -46,7 +47,6 @@ class Attempt:
         pretrained: Parameters of the backbone, and their values before the strategy came.
         start: Values of all parameters before the training, by name.
         directory: Where the run and its model lie.
-        log: What was told of the training.
     """
 
     subject: Subject
@@ -54,15 +54,23 @@ class Attempt:
     pretrained: Weights
     start: Mapping[str, torch.Tensor]
     directory: RunDirectory
-    log: EventLog
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
         """All parameters as they are now, by name."""
         return dict(self.prepared.model.named_parameters())
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns the logits of `texts`, shape (texts, classes)."""
+    @property
+    def loss(self) -> float:
+        """Loss of the training texts, without dropout."""
+        subject = self.subject
+        inputs = subject.inputs("train", self.prepared)
+        logits = predict_logits(self.prepared.model, inputs, len(inputs), subject.precision)
+        loss = subject.dataset.form.loss(subject.case.training, inputs.targets)
+        return float(loss(torch.from_numpy(logits), torch.from_numpy(inputs.targets)))
+
+    def logits(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> np.ndarray:
+        """Returns the logits of `texts`, or of texts with their pairs, shape (texts, outputs)."""
         subject = self.subject
         classifier = Classifier(
             self.prepared.model,
@@ -71,7 +79,7 @@ class Attempt:
             subject.dataset.classes,
             subject.precision,
         )
-        return classifier.logits(texts)
+        return classifier.logits(texts, pairs)
 
 
 def prepare(candidate: Candidate, model: str, seed: int = 0, **changes: Any) -> Attempt:
@@ -100,12 +108,17 @@ def train(candidate: Candidate, model: str, seed: int = 0, **changes: Any) -> At
     The arguments are those of `prepare`.
     """
     attempt = prepare(candidate, model, seed, **changes)
-    case, directory = attempt.subject.case, attempt.directory
-    with _own_cache(candidate.scratch):
-        execution = Execution(case, candidate.host, directory, attempt.log)
-        execution.train(attempt.subject, attempt.prepared)
-        attempt.subject.save(directory.model, attempt.prepared)
+    with own_cache(candidate.scratch):
+        fit(attempt)
     return attempt
+
+
+def fit(attempt: Attempt) -> None:
+    """Trains a prepared model, and saves it in the directory of its run."""
+    subject, directory = attempt.subject, attempt.directory
+    execution = Execution(subject.case, subject.host, directory, EventLog(None))
+    execution.train(subject, attempt.prepared)
+    subject.save(directory.model, attempt.prepared)
 
 
 def trained(candidate: Candidate, model: str) -> Attempt:
@@ -167,15 +180,15 @@ def _subject(candidate: Candidate, model: str, seed: int, **changes: Any) -> Sub
 def _prepare(candidate: Candidate, subject: Subject) -> Attempt:
     backbone = subject.model.backbone
     pretrained = [(p, p.detach().clone()) for p in backbone.parameters()]
-    with _own_cache(candidate.scratch):
+    with own_cache(candidate.scratch):
         prepared = subject.prepare()
     start = {n: p.detach().clone() for n, p in prepared.model.named_parameters()}
     directory = RunDirectory.create(candidate.scratch, "tiny", candidate.descriptor.name)
-    return Attempt(subject, prepared, pretrained, start, directory, EventLog(None))
+    return Attempt(subject, prepared, pretrained, start, directory)
 
 
 @contextmanager
-def _own_cache(folder: Path) -> Iterator[None]:
+def own_cache(folder: Path) -> Iterator[None]:
     """Keeps features of tiny models out of the user's cache."""
     before = os.environ.get("TUNEBOOK_CACHE")
     os.environ["TUNEBOOK_CACHE"] = str(folder / "cache")
