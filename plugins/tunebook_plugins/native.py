@@ -7,6 +7,9 @@ from pathlib import Path
 
 from torch import nn
 
+MERGED = "merged"
+"""Folder, inside that of an adapter, of the backbone that the adapter was folded into."""
+
 
 def save_backbone(model: nn.Module) -> Callable[[Path], None]:
     """Returns what `Prepared.export` takes: it writes the backbone of `model` into a folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from tunebook.contracts import GroupOf, Prepared, StrategyContext
 from tunebook.errors import ConfigError, Problem, did_you_mean
+from tunebook_plugins.native import MERGED
 
 ATTENTION: Mapping[str, Sequence[str]] = {
     **{name: targets for name, targets in LORA.items() if not isinstance(targets, str)},
@@ -46,12 +48,19 @@ def wrap(
     config: peft.PeftConfig,
     context: StrategyContext,
     group_of: GroupOf | None = None,
+    *,
+    merge: bool = False,
 ) -> Prepared:
-    """Puts peft around the backbone; its pretrained weights are frozen."""
+    """Puts peft around the backbone; its pretrained weights are frozen.
+
+    With `merge` a plain model with what was learnt folded in is exported too, into ``merged``.
+    """
     backbone = model.backbone = peft.get_peft_model(model.backbone, config)
 
     def export(folder: Path) -> None:
         backbone.save_pretrained(str(folder))
+        if merge:
+            copy.deepcopy(backbone).merge_and_unload().save_pretrained(str(folder / MERGED))
 
     return Prepared(model, context.groups(model, group_of), export=export)
 

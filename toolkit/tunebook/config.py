@@ -18,6 +18,11 @@ class PluginConfig(Section):
 
     kind: str = Field(description="Name of the plugin.")
 
+    @property
+    def language_adapters(self) -> tuple[str, ...]:
+        """Names of a strategy's parts that `pretraining` with `method: adapter` has to train."""
+        return ()
+
 
 class TaskConfig(Section):
     """Which columns hold what."""
@@ -219,16 +224,29 @@ class PretrainingConfig(Section):
     span_length: float = Field(
         3.0, ge=1, le=100, description="Mean tokens of a cut-out span (span_corruption only)."
     )
-    method: Literal["full", "lora"] = Field(
+    method: Literal["full", "lora", "adapter"] = Field(
         "full",
         description=(
             "`lora` learns low-rank updates, which are merged into the backbone before the task "
-            "stage: less memory, and the pretrained weights move less."
+            "stage: less memory, and the pretrained weights move less. `adapter` leaves them as "
+            "they are and trains the adapter of the strategy `adapter` that names no run, which "
+            "stays below the task's (MAD-X, Pfeiffer et al. 2020, arXiv:2005.00052)."
         ),
     )
     rank: int = Field(16, ge=1, le=1024, description="Rank of the updates (lora only).")
+    head_epochs: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description=(
+            "Passes over the corpus in which a head that the model came without learns alone; the "
+            "measure before is taken after them, and so tells of the model, not of a new head."
+        ),
+    )
     epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the corpus.")
-    max_steps: int | None = Field(None, ge=1, description="Upper bound of optimiser steps.")
+    max_steps: int | None = Field(
+        None, ge=1, description="Upper bound of optimiser steps, of the head's own as well."
+    )
     learning_rate: float = Field(1e-4, gt=0, le=10, description="Peak rate.")
     batch_size: int = Field(32, ge=1, description="Texts in one step on one device.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
@@ -353,6 +371,9 @@ class Limits(Section):
 
     train_rows: int | None = Field(None, ge=2, description="Most rows that are trained on.")
     eval_rows: int | None = Field(None, ge=2, description="Most rows that are scored per split.")
+    corpus_rows: int | None = Field(
+        None, ge=2, description="Most texts of `corpus`, held-out ones included."
+    )
 
 
 class CaseConfig(Section):

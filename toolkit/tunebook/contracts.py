@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -446,5 +447,29 @@ class RestorableStrategy(Strategy, Protocol):
 
         Raises:
             ConfigError: The folder is damaged.
+        """
+        ...
+
+
+@runtime_checkable
+class LanguageStrategy(Strategy, Protocol):
+    """A strategy that keeps what is learnt from texts alone in an adapter of its own.
+
+    Its config names the adapter in `language_adapters`, and its tags allow ``adapter`` in
+    `pretraining`. `Prepared.export` writes the adapter, so that a saved run needs no other.
+    """
+
+    def learn_language(
+        self, model: nn.Module, language_model: nn.Module, context: StrategyContext
+    ) -> AbstractContextManager[None]:
+        """Puts the adapter into the backbone, of which it alone is trainable inside the block.
+
+        It stays there, active, where `prepare` finds it; inside the block the language model may
+        read and write through it in ways that the classifier doesn't.
+
+        Args:
+            model: The classifier.
+            language_model: The same backbone with a head for language modelling.
+            context: As for `prepare`.
         """
         ...

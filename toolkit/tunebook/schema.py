@@ -105,6 +105,39 @@ class CaseSchema:
                 f"`{case.strategy.kind}`, which is for {', '.join(tasks)}",
                 f"use one of {', '.join(legal)}",
             )
+        yield from self._pretraining_problems(case)
+
+    def _pretraining_problems(self, case: CaseConfig) -> Iterator[Problem]:
+        """What is learnt from texts must have a place in the strategy, and the other way round."""
+        strategy, method = case.strategy, case.pretraining and case.pretraining.method
+        allowed = self.host.get("strategy", strategy.kind).tags.pretraining
+        untrained = strategy.language_adapters
+        if method is not None and method not in allowed:
+            strategies = self.host.descriptors("strategy")
+            fitting = [each.name for each in strategies if method in each.tags.pretraining]
+            yield Problem(
+                "pretraining.illegal",
+                "pretraining.method",
+                f"{' or '.join(f'`{name}`' for name in allowed)} before `{strategy.kind}`",
+                f"`{method}`, which goes with {', '.join(fitting) or 'no strategy that is here'}",
+                f"set pretraining.method={allowed[-1]}, or choose such a strategy",
+            )
+        elif method == "adapter" and not untrained:
+            yield Problem(
+                "pretraining.no_adapter",
+                "strategy.adapters",
+                "an adapter without `run`, which pretraining is to train",
+                "none",
+                "add `adapters: {language: {}}` and `composition: {stack: [language, task]}`",
+            )
+        elif untrained and method != "adapter":
+            yield Problem(
+                "pretraining.missing",
+                f"strategy.adapters.{untrained[0]}",
+                "the `run` that trained it, or pretraining with `method: adapter`, which trains it",
+                "neither",
+                "set pretraining.method=adapter, or name a run",
+            )
 
     def _problems(self, error: Any, content: Mapping[str, Any]) -> list[Problem]:
         path = _path(error["loc"], content)

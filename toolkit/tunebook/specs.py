@@ -89,6 +89,7 @@ class Tags:
         frozen_backbone: The backbone's weights stay as they were.
         unsuited: By model type, why it doesn't work there in spite of all the above.
         fits_head: The head is fitted before the task stage, which may then be left out.
+        pretraining: Methods of `pretraining` that may come before it.
     """
 
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -98,6 +99,7 @@ class Tags:
     frozen_backbone: bool = False
     unsuited: Mapping[str, str] = field(default_factory=dict)
     fits_head: bool = False
+    pretraining: tuple[str, ...] = ("full", "lora")
 
 
 @dataclass(frozen=True)

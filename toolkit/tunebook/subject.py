@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from tunebook.config import CaseConfig
-from tunebook.contracts import Prepared
+from tunebook.contracts import LanguageStrategy, Prepared
 from tunebook.data.corpus import load_corpus
 from tunebook.data.dataset import SPLITS, Dataset
 from tunebook.data.tokens import encode
@@ -70,7 +70,7 @@ class Subject:
     shortened: dict[str, int] = field(default_factory=dict)
     note: Callable[[str], None] = lambda _: None
     adapted: str = ""
-    """Hash of the backbone's weights when pretraining has changed them."""
+    """Hash of the backbone's weights, a language adapter's included, after pretraining."""
 
     @classmethod
     def build(
@@ -118,6 +118,9 @@ class Subject:
     def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
         """Adapts the backbone to the case's corpus, in place; returns what the record keeps."""
         assert self.case.pretraining is not None
+        strategy, adapter = self.host.create("strategy", self.case.strategy), None
+        if isinstance(strategy, LanguageStrategy):
+            adapter = partial(strategy.learn_language, self.model, context=self.context())
         about = pretrain(
             Pretraining(
                 self.case.pretraining,
@@ -131,6 +134,7 @@ class Subject:
                 self.case.seed,
                 folder,
                 log,
+                adapter,
             )
         )
         self.adapted = weights_hash(self.model.backbone)
@@ -165,20 +169,29 @@ class Subject:
                 balanced=balanced,
             )
         strategy = self.host.create("strategy", self.case.strategy)
+        prepared = strategy.prepare(self.model, self.context())
+        self._keep_prefix(prepared)
+        return prepared
+
+    def context(self) -> Context:
+        """Returns what the strategy is told."""
         longest = self.base.max_positions
-        context = Context.of(
+        return Context.of(
             self.model,
             self.case.training,
             free_positions=None if longest is None else longest - self.case.text.max_tokens,
-            weights=self.adapted or self.base.sha256,
+            weights=self.adapted if self._moved else self.base.sha256,
             primary=self.case.evaluation.primary,
             lower_is_better=lower_is_better(self.host, self.case),
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
             note=self.note,
         )
-        prepared = strategy.prepare(self.model, context)
-        self._keep_prefix(prepared)
-        return prepared
+
+    @property
+    def _moved(self) -> bool:
+        """Whether pretraining has changed the pretrained weights; an adapter stands beside them."""
+        pretraining = self.case.pretraining
+        return bool(self.adapted) and pretraining is not None and pretraining.method != "adapter"
 
     def tokens_of(self, split: str) -> TokenInputs:
         """Returns the tokenised split."""
@@ -268,7 +281,7 @@ class Subject:
             self.base,
             self.precision,
             scale=self.dataset.scale,
-            complete=bool(self.adapted),
+            complete=self._moved,
         )
 
 

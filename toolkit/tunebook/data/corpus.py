@@ -56,8 +56,8 @@ def load_corpus(case: CaseConfig, host: PluginHost, dataset: Dataset) -> Corpus:
     if len(kept) < 2:
         raise DataError(_too_few(place, len(kept), len(texts) - len(kept)))
     order = np.random.default_rng([case.seed, HELD_OUT]).permutation(len(kept))
-    held_out = max(1, int(len(kept) * case.pretraining.held_out))
-    drawn = [kept[row] for row in order]
+    drawn = [kept[row] for row in order[: case.limits.corpus_rows]]
+    held_out = max(1, int(len(drawn) * case.pretraining.held_out))
     return Corpus(
         source.card.title,
         tuple(drawn[held_out:]),

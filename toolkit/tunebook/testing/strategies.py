@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
-from tunebook.config import TaskConfig, TrainingConfig
+from tunebook.config import PretrainingConfig, TaskConfig, TrainingConfig
 from tunebook.errors import TunebookError, did_you_mean, shorten
 from tunebook.legality import objection
 from tunebook.specs import FAMILIES, FORMS, Descriptor
@@ -88,7 +88,7 @@ def training_defaults_are_valid(candidate: Candidate) -> None:
 
 @check("strategy", builds=False)
 def tags_are_known(candidate: Candidate) -> None:
-    """Its tags name tasks, families and forms of tunebook, and architectures of transformers."""
+    """Its tags name what tunebook has, and architectures of transformers."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
     tags = candidate.descriptor.tags
@@ -98,6 +98,7 @@ def tags_are_known(candidate: Candidate) -> None:
         "forms": FORMS,
         "architectures": ("*", *CONFIG_MAPPING_NAMES),
         "unsuited": [*CONFIG_MAPPING_NAMES],
+        "pretraining": get_args(PretrainingConfig.model_fields["method"].annotation),
     }
     for name, choices in known.items():
         given = [*getattr(tags, name)]

@@ -6,8 +6,8 @@ Gururangan et al. 2020, arXiv:2004.10964.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Pretraining:
         backbone: What is adapted, in place.
         max_tokens: Longest input, special tokens included.
         scratch: Where the loop may write.
+        adapter: Makes an adapter of the backbone the only thing in it that learns, for the method
+            of that name, by the backbone with its head.
     """
 
     config: PretrainingConfig
@@ -59,6 +61,7 @@ class Pretraining:
     seed: int
     scratch: Path
     log: EventLog
+    adapter: Callable[[nn.Module], AbstractContextManager[None]] | None = None
 
 
 def pretrain(job: Pretraining) -> dict[str, Any]:
@@ -79,22 +82,18 @@ def pretrain(job: Pretraining) -> dict[str, Any]:
     train = _inputs(job, objective, job.corpus.train, TRAINED)
     held_out = _inputs(job, objective, measured, MEASURED)
     model, fresh = load_language_model(job.folder, job.backbone, objective.auto_class)
-    if fresh:
-        job.log(Noted(_fresh_head(name, model)))
     learner = objective.learner(model).to(device())
+    warmed = bool(fresh) and config.head_epochs > 0
+    if fresh:
+        job.log(Noted(_fresh_head(name, model, warmed)))
+    if warmed:
+        with _head_alone(job, model, fresh):
+            _learn(job, f"{NAME}, head", learner, train(), epochs=config.head_epochs)
     before = measure(learner, held_out(), objective, job)
-    with ADAPTATIONS[config.method](job.backbone, config.rank):
-        stage = Stage(
-            NAME,
-            NAME,
-            learner,
-            train(),
-            decayed_groups(learner, config.learning_rate, config.weight_decay),
-            {setting: getattr(config, setting) for setting in SETTINGS},
-        )
-        about = run_stage(stage, job.precision, job.seed, job.scratch, job.log)
+    with ADAPTATIONS[config.method](job, model, fresh):
+        about = _learn(job, NAME, learner, train())
+        after = measure(learner, held_out(), objective, job)
     job.backbone.requires_grad_(True).eval()
-    after = measure(learner, held_out(), objective, job)
     job.log(Noted(f"{NAME}: {objective.measure} {before:.4g} before, {after:.4g} after"))
     return {
         "objective": name,
@@ -104,6 +103,7 @@ def pretrain(job: Pretraining) -> dict[str, Any]:
         "left_out": job.corpus.left_out,
         "measured_texts": len(measured),
         "fresh_head": bool(fresh),
+        "head_epochs": config.head_epochs if warmed else 0.0,
         "measure": objective.measure,
         "before": before,
         "after": after,
@@ -133,13 +133,49 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
+def _learn(
+    job: Pretraining, name: str, learner: nn.Module, inputs: LanguageInputs, **changes: Any
+) -> dict[str, Any]:
+    config = job.config
+    settings = {setting: getattr(config, setting) for setting in SETTINGS} | changes
+    groups = decayed_groups(learner, config.learning_rate, config.weight_decay)
+    stage = Stage(name, NAME, learner, inputs, groups, settings)
+    return run_stage(stage, job.precision, job.seed, job.scratch, job.log)
+
+
 @contextmanager
-def _everything(backbone: nn.Module, _rank: int) -> Iterator[None]:
-    backbone.requires_grad_(True)
+def _everything(job: Pretraining, _model: nn.Module, _fresh: Collection[str]) -> Iterator[None]:
+    job.backbone.requires_grad_(True)
     yield
 
 
-ADAPTATIONS = {"full": _everything, "lora": low_rank_updates}
+def _low_rank(
+    job: Pretraining, _model: nn.Module, _fresh: Collection[str]
+) -> AbstractContextManager[None]:
+    return low_rank_updates(job.backbone, job.config.rank)
+
+
+@contextmanager
+def _adapter(job: Pretraining, model: nn.Module, fresh: Collection[str]) -> Iterator[None]:
+    """A head that the model came with stays too, so that all that is learnt is in the adapter."""
+    assert job.adapter is not None
+    with _head_alone(job, model, fresh), job.adapter(model):
+        yield
+
+
+@contextmanager
+def _head_alone(job: Pretraining, model: nn.Module, fresh: Collection[str]) -> Iterator[None]:
+    """Freezes everything but the parameters of the head that start fresh."""
+    model.requires_grad_(False)
+    tied = {id(parameter) for parameter in job.backbone.parameters()}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if name in fresh and id(parameter) not in tied:
+            parameter.requires_grad = True
+    yield
+    model.requires_grad_(True)
+
+
+ADAPTATIONS = {"full": _everything, "lora": _low_rank, "adapter": _adapter}
 """By method, what is done to the backbone while it is trained."""
 
 
@@ -170,10 +206,14 @@ def _inputs(
     return make
 
 
-def _fresh_head(objective: str, model: nn.Module) -> str:
+def _fresh_head(objective: str, model: nn.Module, warmed: bool) -> str:
     tied = model.get_output_embeddings() is not None
     basis = " on top of the word embeddings" if tied else ""
-    return f"{NAME}: the model came without a head for {objective}, which starts fresh{basis}"
+    told = "learns alone first" if warmed else "makes the measure before worse than the model is"
+    return (
+        f"{NAME}: the model came without a head for {objective}, which starts fresh{basis} "
+        f"and {told}"
+    )
 
 
 def _nothing_to_learn(texts: int) -> Problem:

@@ -57,7 +57,7 @@ class EarlierAdapter:
         run = self._read(file)
         if weights is not None and run["base"]["sha256"] != weights:
             yield f"weights {run['base']['sha256'][:16]}…, not {weights[:16]}…"
-        if run["case"].get("pretraining"):
+        if (run["case"].get("pretraining") or {"method": "adapter"})["method"] != "adapter":
             yield "weights that its run had pretrained further"
 
     def _read(self, file: Path) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class EarlierAdapter:
 
 
 def find_adapter(name: str, run: str, context: StrategyContext) -> EarlierAdapter:
-    """Returns the adapter that `run` names.
+    """Returns the adapter that `run` names: of several the one of this name, else the last one.
 
     Args:
         name: What this run calls it.
@@ -82,7 +82,7 @@ def find_adapter(name: str, run: str, context: StrategyContext) -> EarlierAdapte
     given = Path(run).expanduser()
     is_run = not given.is_dir() or (given / "record.json").is_file()
     model = context.model_of(str(given)) if is_run else given
-    for folder in (model / "native", model):
+    for folder in (model / "native" / name, model / "native", model):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return EarlierAdapter(name, folder, model)
     raise ConfigError(_no_adapter(name, run, model))

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from adapters.composition import Fuse
 from adapters.loading import AdapterLoader
 from safetensors.torch import save_file
 from torch import nn
 
+from tunebook_plugins.native import MERGED
 from tunebook_plugins.strategies.adapter.earlier import CONFIG, WEIGHTS
+from tunebook_plugins.strategies.adapter.merging import each_once, save_merged
 
 
 def export_adapters(
-    backbone: nn.Module, trained: str | Sequence[Fuse], earlier: Sequence[str], folder: Path
+    backbone: nn.Module,
+    trained: str | Sequence[Fuse],
+    earlier: Sequence[str],
+    folder: Path,
+    *,
+    merge: bool = False,
 ) -> None:
     """Writes what was trained, and beside it, by name, what was taken from elsewhere.
 
@@ -26,6 +31,7 @@ def export_adapters(
         trained: Name of the trained adapter, or the fusions that were trained instead of one.
         earlier: Names of the adapters of earlier runs.
         folder: Where to; it may not be there yet.
+        merge: Whether to write a plain model with the active adapter folded in, to ``merged``.
     """
     folder.mkdir(exist_ok=True)
     if isinstance(trained, str):
@@ -35,6 +41,8 @@ def export_adapters(
             backbone.save_adapter_fusion(str(folder / fuse.name), fuse, use_safetensors=True)
     for name in earlier:
         _save(backbone, name, folder / name)
+    if merge:
+        save_merged(backbone, folder / MERGED)
 
 
 def _save(backbone: nn.Module, name: str, folder: Path) -> None:
@@ -42,12 +50,4 @@ def _save(backbone: nn.Module, name: str, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     weights, config = AdapterLoader(backbone).save_to_state_dict(name)
     (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
-    save_file(_each_once(weights), str(folder / WEIGHTS), metadata={"format": "pt"})
-
-
-def _each_once(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """Returns each tensor under the shortest of its names."""
-    names: dict[int, str] = {}
-    for name in sorted(weights, key=len):
-        names.setdefault(weights[name].data_ptr(), name)
-    return {name: weights[name].detach().cpu().contiguous() for name in names.values()}
+    save_file(each_once(weights), str(folder / WEIGHTS), metadata={"format": "pt"})

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-import adapters
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
-from tunebook.errors import ConfigError, Problem
 from tunebook_plugins.strategies.adapter.composing import check_kinds, to_library
 from tunebook_plugins.strategies.adapter.earlier import EarlierAdapter, find_adapter
 from tunebook_plugins.strategies.adapter.exporting import export_adapters
+from tunebook_plugins.strategies.adapter.language import (
+    check_learnt,
+    language_config,
+    language_stage,
+)
 from tunebook_plugins.strategies.adapter.legality import fusions
-from tunebook_plugins.strategies.adapter.making import method_config
+from tunebook_plugins.strategies.adapter.making import (
+    init_library,
+    method_config,
+    without_false_alarm,
+)
 from tunebook_plugins.strategies.adapter.plugin import AdapterConfig
 from tunebook_plugins.strategies.adapter.trainer import (
     BackboneAdapterTrainer,
@@ -36,10 +42,19 @@ class Adapter:
         self.fusions = [to_library(fuse) for fuse in fusions(config.block)]
         self.trained = config.block.adapters[-1]
 
+    def learn_language(
+        self, model: nn.Module, language_model: nn.Module, context: StrategyContext
+    ) -> AbstractContextManager[None]:
+        (name,) = self.config.language_adapters
+        init_library(model.backbone, context)
+        config = language_config(self.config.adapters[name], name, model.backbone, context)
+        return language_stage(name, config, model.backbone, language_model)
+
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared:
-        trained = self.config.adapters.items()
+        trained = {name: given.run for name, given in self.config.adapters.items() if given.run}
+        check_learnt(self.config.language_adapters, model.backbone)
         return self._build(
-            model, context, [find_adapter(name, given.run, context) for name, given in trained]
+            model, context, [find_adapter(name, run, context) for name, run in trained.items()]
         )
 
     def restore(self, model: nn.Module, context: StrategyContext, export: Path) -> Prepared:
@@ -50,11 +65,8 @@ class Adapter:
         self, model: nn.Module, context: StrategyContext, earlier: Sequence[EarlierAdapter]
     ) -> Prepared:
         backbone = model.backbone
-        try:
-            adapters.init(backbone)
-        except ValueError as error:
-            raise ConfigError(_unsupported(context.architecture, error)) from error
-        with _without_false_alarm():
+        init_library(backbone, context)
+        with without_false_alarm():
             for adapter in earlier:
                 adapter.add_to(backbone, context)
             if self.config.name in self.config.block.adapters:
@@ -67,7 +79,11 @@ class Adapter:
             context.groups(model),
             trainer=BackboneFusionTrainer if self.fusions else BackboneAdapterTrainer,
             export=partial(
-                export_adapters, backbone, self.fusions or self.trained, [*self.config.adapters]
+                export_adapters,
+                backbone,
+                self.fusions or self.trained,
+                [*self.config.adapters],
+                merge=self.config.merge,
             ),
         )
 
@@ -89,25 +105,3 @@ def _read_masks_as_numbers(backbone: nn.Module) -> None:
     configs = (backbone.adapters_config.get(name) for name in backbone.adapters_config)
     if any(config.get("architecture") == "prefix_tuning" for config in configs):
         backbone.config._attn_implementation = "eager"
-
-
-@contextmanager
-def _without_false_alarm() -> Iterator[None]:
-    """Adding the first adapter makes the library warn that none is active yet."""
-    logger = logging.getLogger("adapters.model_mixin")
-    quiet = lambda record: "none are activated" not in record.getMessage()  # noqa: E731
-    logger.addFilter(quiet)
-    try:
-        yield
-    finally:
-        logger.removeFilter(quiet)
-
-
-def _unsupported(architecture: str, error: Exception) -> Problem:
-    return Problem(
-        "strategy.architecture",
-        "strategy",
-        "an architecture that the adapters library knows",
-        f"`{architecture}`: {error}",
-        "use `lora`, which works on any linear layer",
-    )

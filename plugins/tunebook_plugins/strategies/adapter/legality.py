@@ -15,15 +15,23 @@ ILLEGAL: Mapping[type[Block], str] = {
 """By block, why it isn't for a classifier of one task."""
 
 
-def composition_problems(block: Block, new: str, trained: Sequence[str]) -> list[Problem]:
+def composition_problems(
+    block: Block, new: str, trained: Sequence[str], languages: Sequence[str] = ()
+) -> list[Problem]:
     """Returns what keeps a block from being trained.
 
     Args:
         block: What is to be active; nothing is wrong with it as such.
         new: Name of the adapter that is made.
-        trained: Names of the adapters that there are already.
+        trained: Names of the adapters that the labels don't train.
+        languages: Those of them that are trained on texts beforehand.
     """
-    found = [*_names_taken(new, trained), *check(block, [new, *trained]), *_illegal(block)]
+    found = [
+        *_names_taken(new, trained),
+        *_several_languages(languages),
+        *check(block, [new, *trained]),
+        *_illegal(block),
+    ]
     return found or [*_untrained(block, new), *_unused(block, trained)]
 
 
@@ -40,6 +48,17 @@ def _names_taken(new: str, trained: Sequence[str]) -> Iterator[Problem]:
             "another name than that of the new adapter",
             f"`{new}`, which `name` says too",
             "rename one of them",
+        )
+
+
+def _several_languages(languages: Sequence[str]) -> Iterator[Problem]:
+    if len(languages) > 1:
+        yield Problem(
+            "composition.several_languages",
+            "adapters",
+            "at most one adapter without `run`: one corpus trains one",
+            ", ".join(f"`{name}`" for name in languages),
+            "train the others in runs of their own and name these",
         )
 
 

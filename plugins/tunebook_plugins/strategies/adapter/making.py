@@ -1,8 +1,10 @@
-"""The new adapter's config in the adapters library, checked against the backbone."""
+"""The adapters library on a backbone, and a new adapter's config, checked against it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import adapters
@@ -12,6 +14,30 @@ from tunebook.contracts import StrategyContext
 from tunebook.errors import ConfigError, Problem
 from tunebook_plugins.strategies.adapter.methods import METHODS
 from tunebook_plugins.strategies.adapter.plugin import AdapterConfig
+
+
+def init_library(backbone: nn.Module, context: StrategyContext) -> None:
+    """Makes a backbone able to hold adapters; once is enough, and twice does no harm.
+
+    Raises:
+        ConfigError: The library doesn't know the architecture.
+    """
+    try:
+        adapters.init(backbone)
+    except ValueError as error:
+        raise ConfigError(_unsupported(context.architecture, error)) from error
+
+
+@contextmanager
+def without_false_alarm() -> Iterator[None]:
+    """Adding the first adapter makes the library warn that none is active yet."""
+    logger = logging.getLogger("adapters.model_mixin")
+    quiet = lambda record: "none are activated" not in record.getMessage()  # noqa: E731
+    logger.addFilter(quiet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(quiet)
 
 
 def method_config(
@@ -86,3 +112,13 @@ def _reserved(name: str) -> Iterator[Problem]:
             f"`{name}`",
             f"write such as `my_{name}`",
         )
+
+
+def _unsupported(architecture: str, error: Exception) -> Problem:
+    return Problem(
+        "strategy.architecture",
+        "strategy",
+        "an architecture that the adapters library knows",
+        f"`{architecture}`: {error}",
+        "use `lora`, which works on any linear layer",
+    )

@@ -18,6 +18,9 @@ MethodName = Literal[
     "ia3",
 ]
 
+LanguageMethodName = Literal["seq_bn", "double_seq_bn", "par_bn", "seq_bn_inv", "double_seq_bn_inv"]
+"""Methods of a language adapter, which another one is stacked on."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -27,11 +30,13 @@ class Method:
         config: Name of its config class in the adapters library.
         summary: What it does, and who proposed it.
         options: Fields of the strategy's config that it knows, which have the same names there.
+        merges: Whether what it learns can be folded into the pretrained weights.
     """
 
     config: str
     summary: str
     options: tuple[str, ...]
+    merges: bool = False
 
 
 BOTTLENECK = ("reduction_factor", "non_linearity")
@@ -57,8 +62,8 @@ METHODS: Mapping[MethodName, Method] = {
     "prefix_tuning": Method(
         "PrefixTuningConfig", "learnt keys and values (Li and Liang 2021)", ("prefix_length",)
     ),
-    "lora": Method("LoRAConfig", "low-rank updates (Hu et al. 2021)", ("r", "alpha")),
-    "ia3": Method("IA3Config", "learnt factors (Liu et al. 2022)", ()),
+    "lora": Method("LoRAConfig", "low-rank updates (Hu et al. 2021)", ("r", "alpha"), True),
+    "ia3": Method("IA3Config", "learnt factors (Liu et al. 2022)", (), True),
 }
 """By what a user writes, which is also the library's own name of the method."""
 

@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 
 from tunebook.composition import Block, CompositionError, Stack
 from tunebook.config import PluginConfig, Section
-from tunebook.specs import StrategyPlugin, hookimpl
+from tunebook.specs import StrategyPlugin, Tags, hookimpl
 from tunebook_plugins.strategies.adapter.legality import composition_problems
 from tunebook_plugins.strategies.adapter.methods import (
     METHODS,
     OPTIONS,
+    LanguageMethodName,
     MethodName,
     unknown_options,
 )
@@ -21,16 +22,37 @@ from tunebook_plugins.strategies.adapter.methods import (
 AdapterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class TrainedAdapter(Section):
-    """An adapter that is there already."""
+class OtherAdapter(Section):
+    """An adapter that doesn't learn from the labels: of an earlier run, or a language's."""
 
-    run: str = Field(
+    run: str | None = Field(
+        None,
         min_length=1,
         description=(
             "The run that trained it: its id, its unambiguous beginning, or its folder; or a "
-            "folder that the adapters library has written with safetensors."
+            "folder that the adapters library has written with safetensors. Of a run with several "
+            "adapters it is the one of this name, else the one trained last. Null for an adapter "
+            "that `pretraining` with `method: adapter` trains on texts before the task stage."
         ),
     )
+    method: LanguageMethodName | None = Field(
+        None, description="Of an adapter without `run`; null for seq_bn_inv."
+    )
+    reduction_factor: float | None = Field(
+        None,
+        gt=0,
+        le=1024,
+        description=(
+            "Of an adapter without `run`: width of the layer over width of the bottleneck; null "
+            "for 2, as in MAD-X (Pfeiffer et al. 2020, arXiv:2005.00052)."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _a_trained_one_is_as_it_is(self) -> OtherAdapter:
+        if self.run is not None and (self.method or self.reduction_factor):
+            raise ValueError("`method` and `reduction_factor` are known from the run: leave them")
+        return self
 
 
 class AdapterConfig(PluginConfig):
@@ -72,8 +94,12 @@ class AdapterConfig(PluginConfig):
             "pass (AdapterDrop, Rücklé et al. 2021, arXiv:2010.11918)."
         ),
     )
-    adapters: dict[AdapterName, TrainedAdapter] = Field(
-        {}, description="Adapters of earlier runs by the names that `composition` has for them."
+    adapters: dict[AdapterName, OtherAdapter] = Field(
+        {},
+        description=(
+            "Adapters of earlier runs, and at most one that `pretraining` trains, by the names "
+            "that `composition` has for them."
+        ),
     )
     composition: Block | None = Field(
         None,
@@ -90,6 +116,18 @@ class AdapterConfig(PluginConfig):
         """What is active."""
         return Stack(self.name) if self.composition is None else self.composition
 
+    merge: bool = Field(
+        False,
+        description=(
+            "Write the backbone with its updates folded in as well, a plain transformers folder, "
+            "into native/merged of the saved model (lora or ia3, uncomposed)."
+        ),
+    )
+
+    @property
+    def language_adapters(self) -> tuple[str, ...]:
+        return tuple(name for name, given in self.adapters.items() if given.run is None)
+
     @model_validator(mode="after")
     def _method_knows_its_options(self) -> AdapterConfig:
         unknown = unknown_options(self.method, {name: getattr(self, name) for name in OPTIONS})
@@ -98,8 +136,25 @@ class AdapterConfig(PluginConfig):
         return self
 
     @model_validator(mode="after")
+    def _what_is_merged_is_a_change_of_weights(self) -> AdapterConfig:
+        merging = [f"`{name}`" for name, method in METHODS.items() if method.merges]
+        if self.merge and not METHODS[self.method].merges:
+            raise ValueError(
+                f"`{self.method}` adds a computation of its own, which no change of the pretrained "
+                f"weights equals: merge {' or '.join(merging)}, or leave `merge` out"
+            )
+        if self.merge and self.block.adapters != (self.name,):
+            raise ValueError(
+                f"`{self.block}` cannot be merged: merge a run with `{self.name}` alone, and build "
+                "on the folder it writes"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _composition_is_legal(self) -> AdapterConfig:
-        problems = composition_problems(self.block, self.name, [*self.adapters])
+        problems = composition_problems(
+            self.block, self.name, [*self.adapters], self.language_adapters
+        )
         if problems:
             raise CompositionError(*problems)
         return self
@@ -114,6 +169,7 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         "tunebook_plugins.strategies.adapter.impl:Adapter",
         requires=("adapters",),
         install='pip install "tunebook[adapters]"',
+        tags=Tags(pretraining=("full", "lora", "adapter")),
         training={
             "epochs": 10,
             "learning_rate": 1e-3,

@@ -41,7 +41,7 @@ class Ia3:
             feedforward_modules=inner,
             fan_in_fan_out=is_transposed(layers_ending_with(layers, targets)),
         )
-        prepared = wrap(model, config, context)
+        prepared = wrap(model, config, context, merge=self.config.merge)
         return replace(prepared, groups=[_without_decay(group) for group in prepared.groups])
 
 

@@ -29,6 +29,13 @@ class Ia3Config(PluginConfig):
             "output. With `auto` the table says which."
         ),
     )
+    merge: bool = Field(
+        False,
+        description=(
+            "Write the backbone with its factors folded in as well, a plain transformers folder, "
+            "into native/merged of the saved model."
+        ),
+    )
 
     @model_validator(mode="after")
     def _feed_forward_are_targets(self) -> Ia3Config:

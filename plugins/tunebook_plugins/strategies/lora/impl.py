@@ -42,7 +42,8 @@ class Lora:
             use_dora=self.config.dora,
             fan_in_fan_out=is_transposed(layers),
         )
-        return wrap(model, config, context, self._group_of(context))
+        group_of = self._group_of(context)
+        return wrap(model, config, context, group_of, merge=self.config.merge)
 
     def _targets(self, backbone: nn.Module, context: StrategyContext) -> str | list[str]:
         if self.config.targets == "all":

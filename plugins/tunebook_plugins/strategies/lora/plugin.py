@@ -52,6 +52,13 @@ class LoraConfig(PluginConfig):
             "(LoRA+, Hayou et al. 2024, arXiv:2402.12354)."
         ),
     )
+    merge: bool = Field(
+        False,
+        description=(
+            "Write the backbone with its updates folded in as well, a plain transformers folder, "
+            "into native/merged of the saved model."
+        ),
+    )
 
 
 @hookimpl
