@@ -31,7 +31,7 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
         *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
         *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in CASES),
     } <= names
-    assert len(CASES) == 4
+    assert len(CASES) == 5
     stray = ("tests/", "test_", "conftest", "__pycache__")
     assert not [name for name in names if any(word in name for word in stray)]
 

@@ -187,8 +187,11 @@ def test_an_unknown_case_names_its_neighbour() -> None:
     assert caught.value.problems[0].fix == "did you mean `medical_coding`?"
 
 
+BUNDLED = ("medical_coding", "medical_pretraining", "legal_licences", "multilingual_sentiment")
+
+
 @pytest.mark.parametrize("strategy", ["full", "feature_extraction", "lora", "adapter"])
-@pytest.mark.parametrize("name", ["medical_coding", "medical_pretraining", "legal_licences"])
+@pytest.mark.parametrize("name", BUNDLED)
 @pytest.mark.parametrize("preset", ["default", "smoke"])
 @pytest.mark.adapters
 def test_bundled_cases_round_trip(name: str, strategy: str, preset: str) -> None:

@@ -1,4 +1,4 @@
-"""The notebooks of the cases: lesson cells by the rules, and a smoke run through papermill."""
+"""The notebooks: lesson cells by the rules, and a smoke run through papermill."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from tunebook.records import RunDirectory
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CASES = PluginHost().names("case")
+NEEDS_ADAPTERS = ("multilingual_sentiment",)
+HERE = [
+    pytest.param(name, marks=pytest.mark.adapters if name in NEEDS_ADAPTERS else ())
+    for name in CASES
+]
 
 
 def test_every_case_has_its_notebook() -> None:
     assert [notebook.stem for notebook in NOTEBOOKS] == CASES
-    assert len(CASES) == 4
+    assert len(CASES) == 5
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -32,7 +37,7 @@ def test_a_notebook_keeps_the_rules(notebook: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", HERE)
 def test_the_smoke_preset_runs_to_a_result(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tunebook.cli", "run", name, "-p", "preset=smoke", "--json"]
     done = subprocess.run(

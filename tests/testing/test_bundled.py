@@ -85,8 +85,8 @@ def candidates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Cand
 
 
 def test_what_is_checked() -> None:
-    assert len(PLUGINS) == 36
-    assert len(ALL) == 692
+    assert len(PLUGINS) == 37
+    assert len(ALL) == 699
 
 
 @pytest.mark.parametrize(("plugin", "check"), ALL)
@@ -103,6 +103,6 @@ def test_every_bundled_plugin_keeps_its_contract(
         check(candidates(plugin))
     except CheckSkipped as skipped:
         reason = str(skipped)
-        # nothing else may be left out; the second lane has no adapters, which cases name
-        assert plugin == "model:hub" or reason == "missing: adapters"
+        # nothing else may be left out; the second lane lacks two packages, which cases name
+        assert plugin == "model:hub" or reason in ("missing: adapters", "missing: snownlp")
         pytest.skip(reason)

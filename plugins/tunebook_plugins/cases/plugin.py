@@ -22,6 +22,7 @@ CASES = {
     "medical_pretraining": "Masked words of ICD-10-CM first, then its chapters from few labels.",
     "legal_licences": "Licence text → category (10 classes, long and imbalanced texts).",
     "legal_prompts": "Licence text → category by a prompt that starts as definitions.",
+    "multilingual_sentiment": "Chinese review → sentiment; a language adapter below the task's.",
 }
 
 
