@@ -8,10 +8,8 @@ from pathlib import Path
 from tunebook.testing.fresh import call
 
 
-def fresh_logits(
-    run: Path, texts: Sequence[str], pairs: Sequence[str] | None = None
-) -> list[list[float]]:
+def fresh_logits(run: Path, texts: Sequence[str]) -> list[list[float]]:
     """Returns what the classifier of `run` says of `texts` there, shape (texts, classes)."""
-    (logits,) = call("logits", {}, folders=[str(run)], texts=list(texts), pairs=pairs)
+    (logits,) = call("logits", {}, folders=[str(run)], texts=list(texts))
     answer: list[list[float]] = logits
     return answer

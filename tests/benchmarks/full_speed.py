@@ -37,11 +37,11 @@ from tunebook.data.dataset import Dataset
 from tunebook.evaluation.baselines import BaselinePredictions
 from tunebook.evaluation.report import evaluate
 from tunebook.events import Event, StepTaken
+from tunebook.forms.logistic import softmax
 from tunebook.host import PluginHost
 from tunebook.models.load import load_tokenizer
 from tunebook.models.resolve import resolve_model
 from tunebook.runner import run_case
-from tunebook.forms.logistic import softmax
 
 PER_CLASS = int(sys.argv[1]) if len(sys.argv) > 1 else 128
 EPOCHS = int(sys.argv[2]) if len(sys.argv) > 2 else 4

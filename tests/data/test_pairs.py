@@ -121,9 +121,7 @@ def test_head_and_tail_of_the_longer_text_are_kept() -> None:
 @pytest.mark.parametrize("long_texts", ["truncate", "head_tail", "windows"])
 @any_tokenizer
 @given(pairs=st.lists(st.tuples(text_of, text_of), min_size=1, max_size=3), most=st.integers(8, 40))
-def test_any_pair_fits(
-    name: str, long_texts: Any, pairs: list[tuple[str, str]], most: int
-) -> None:
+def test_any_pair_fits(name: str, long_texts: Any, pairs: list[tuple[str, str]], most: int) -> None:
     config = TextConfig(max_tokens=most, long_texts=long_texts, stride=1, max_windows=None)
     ones, others = zip(*pairs, strict=True)
     encoded = encode_pairs(TOKENIZERS[name], ones, others, config)

@@ -46,9 +46,7 @@ def test_the_majority_baseline_gives_the_shares_of_the_training_texts():
 
 @pytest.mark.parametrize("features", ["words", "words+characters"])
 def test_tfidf_learns_from_words(features):
-    (tfidf,) = fit(
-        TEXTS, TARGETS, ["fracture of the rib", "a rash"], CLASSES, ["tfidf"], features
-    )
+    (tfidf,) = fit(TEXTS, TARGETS, ["fracture of the rib", "a rash"], CLASSES, ["tfidf"], features)
     assert tfidf.outputs.argmax(axis=1).tolist() == [0, 1]
 
 
@@ -80,9 +78,9 @@ def test_class_weights_lift_a_rare_class():
     texts = ["same words"] * 10
     targets = np.array([0] * 9 + [1])
     rare = {
-        weights: fit(
-            texts, targets, ["same words"], CLASSES, ["tfidf"], class_weights=weights
-        )[0].outputs[0, 1]
+        weights: fit(texts, targets, ["same words"], CLASSES, ["tfidf"], class_weights=weights)[
+            0
+        ].outputs[0, 1]
         for weights in ("none", "sqrt", "balanced")
     }
     assert rare["none"] < rare["sqrt"] < rare["balanced"]

@@ -1,6 +1,7 @@
 """Metrics of sets and of numbers say what scikit-learn and scipy say, resample by resample."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,17 +14,21 @@ from tunebook.contracts import MultiLabelPredictions, RegressionPredictions
 from tunebook.host import PluginHost
 
 HOST = PluginHost()
-SETS = {
-    "subset_accuracy": lambda y, p, s: sk.accuracy_score(y, p),
-    "hamming_loss": lambda y, p, s: sk.hamming_loss(y, p),
-    "average_precision": lambda y, p, s: sk.average_precision_score(y, s, average="macro"),
-    "roc_auc": lambda y, p, s: sk.roc_auc_score(y, s, average="macro"),
-    "macro_f1": lambda y, p, s: sk.f1_score(y, p, average="macro"),
-    "micro_f1": lambda y, p, s: sk.f1_score(y, p, average="micro"),
-    "weighted_f1": lambda y, p, s: sk.f1_score(y, p, average="weighted"),
-    "macro_precision": lambda y, p, s: sk.precision_score(y, p, average="macro", zero_division=0),
-    "macro_recall": lambda y, p, s: sk.recall_score(y, p, average="macro"),
+f1, precision = partial(sk.f1_score, zero_division=0), partial(sk.precision_score, zero_division=0)
+DECISIONS = {
+    "subset_accuracy": sk.accuracy_score,
+    "hamming_loss": sk.hamming_loss,
+    "macro_f1": partial(f1, average="macro"),
+    "micro_f1": partial(f1, average="micro"),
+    "weighted_f1": partial(f1, average="weighted"),
+    "macro_precision": partial(precision, average="macro"),
+    "macro_recall": partial(sk.recall_score, average="macro"),
 }
+RANKINGS = {
+    "average_precision": partial(sk.average_precision_score, average="macro"),
+    "roc_auc": partial(sk.roc_auc_score, average="macro"),
+}
+SETS = DECISIONS | RANKINGS
 NUMBERS = {
     "mae": sk.mean_absolute_error,
     "rmse": sk.root_mean_squared_error,
@@ -73,8 +78,9 @@ def test_scores_of_sets_agree_with_scikit_learn(score):
     draws = draws_of(predictions)
     found = metric(scores_for("multi_label")[score])
     sampled = found.resample(predictions, draws)[score]
-    y, p, s = predictions.targets, predictions.predicted, predictions.probabilities
-    expected = [SETS[score](y[draw], p[draw], s[draw]) for draw in draws]
+    y = predictions.targets
+    told = predictions.predicted if score in DECISIONS else predictions.probabilities
+    expected = [SETS[score](y[draw], told[draw]) for draw in draws]
     assert sampled == pytest.approx(expected)
     assert found.compute(predictions).scores[score] == pytest.approx(expected[0])
 

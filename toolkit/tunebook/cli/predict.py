@@ -94,7 +94,9 @@ def _pair_problem(
     if file is not None and (pairs or file.suffix.lower() == ".txt"):
         found = "--pair with a file" if pairs else "a .txt file, which has one text a line"
         fix = "give a .csv or .jsonl file with two columns"
-        return Problem("predict.pairs", where, f"a column of second texts (`{trained}`)", found, fix)
+        return Problem(
+            "predict.pairs", where, f"a column of second texts (`{trained}`)", found, fix
+        )
     if file is None and len(pairs) != len(texts):
         found = f"{len(texts)} texts and {len(pairs)} --pair"
         fix = 'write "a text" --pair "its second text"'

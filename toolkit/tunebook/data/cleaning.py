@@ -184,9 +184,7 @@ def _type_problems(cells: pd.Series, where: str, path: str, column: str) -> Iter
         )
 
 
-def _label_problems(
-    cells: pd.Series, where: str, column: str, form: TaskForm
-) -> Iterator[Problem]:
+def _label_problems(cells: pd.Series, where: str, column: str, form: TaskForm) -> Iterator[Problem]:
     """Yields what is wrong with the cells of the label column, one problem for each fault."""
     codes = cells.map(form.fault)
     for code, expected in form.faults.items():

@@ -63,7 +63,7 @@ class Dataset:
     synonyms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    task: TaskConfig = TaskConfig()
+    task: TaskConfig = field(default_factory=TaskConfig)
     scale: Scale = UNSCALED
 
     def __post_init__(self) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def per_class(
-    names: Sequence[Sequence[str]], size: int, rng: np.random.Generator
-) -> np.ndarray:
+def per_class(names: Sequence[Sequence[str]], size: int, rng: np.random.Generator) -> np.ndarray:
     """Draws up to `size` rows of each class; for one seed a smaller draw is part of a larger one.
 
     Args:

@@ -15,6 +15,7 @@ from tunebook.forms import TaskForm
 Texts = tuple[str, ...]
 """What one row has to read: a text, or two."""
 
+
 @dataclass(frozen=True)
 class BaselinePredictions:
     """What a baseline says of the test texts.

@@ -24,7 +24,6 @@ from tunebook.records import RunDirectory, RunRecord
 Events = Sequence[Mapping[str, Any]]
 
 
-
 @dataclass(frozen=True)
 class Material:
     """What pictures are drawn from."""

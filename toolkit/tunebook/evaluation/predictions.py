@@ -19,7 +19,8 @@ def predictions_frame(
     """Returns one row for each text.
 
     Args:
-        dataset_rows: The n scored rows, in order, with `id`, `text`, `label` and, for pairs, `pair`.
+        dataset_rows: The n scored rows, in order, with `id`, `text`, `label` and, for pairs,
+            `pair`.
         predictions: Their scores.
         form: What the targets are.
 

@@ -56,9 +56,7 @@ def evaluate(
     """
     _check(predictions, split)
     clusters = _clusters(groups, config, grouped)
-    everyone = {OURS: predictions} | {
-        each.name: predictions.by(each.outputs) for each in baselines
-    }
+    everyone = {OURS: predictions} | {each.name: predictions.by(each.outputs) for each in baselines}
     results = {name: [m.compute(each) for m in metrics] for name, each in everyone.items()}
     values = {name: _scores(result) for name, result in results.items()}
     samples = _resample(everyone, metrics, clusters, config, seed)

@@ -42,9 +42,7 @@ def fit_multinomial(
     return LinearFit(weight, bias)
 
 
-def fit_one_vs_rest(
-    features: Any, targets: np.ndarray, c: float, class_weights: str
-) -> LinearFit:
+def fit_one_vs_rest(features: Any, targets: np.ndarray, c: float, class_weights: str) -> LinearFit:
     """Returns weights whose sigmoids are the probabilities of k classes, each by itself.
 
     Args:

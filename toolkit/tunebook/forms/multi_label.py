@@ -120,7 +120,9 @@ class MultiLabel(TaskForm):
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         return [
             {
-                "labels": [name for name, p in zip(self.classes, row, strict=True) if p >= THRESHOLD],
+                "labels": [
+                    name for name, p in zip(self.classes, row, strict=True) if p >= THRESHOLD
+                ],
                 "confidence": float(_of_the_set(row)),
                 "probabilities": dict(zip(self.classes, row.tolist(), strict=True)),
             }

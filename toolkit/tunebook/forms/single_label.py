@@ -26,9 +26,7 @@ class SingleLabel(TaskForm):
     """A label is a class name, outputs are a softmax over all classes."""
 
     kind: ClassVar[TaskKind] = TASKS["text_classification"]
-    faults: ClassVar[Mapping[str, str]] = {
-        "data.not_a_name": "text or a whole number in every row"
-    }
+    faults: ClassVar[Mapping[str, str]] = {"data.not_a_name": "text or a whole number in every row"}
     variety: ClassVar[str] = "two classes or more"
     titles: ClassVar[Titles] = Titles("Majority class", "logistic regression")
     # TF-IDF rows have unit length, for which scikit-learn's 1.0 regularises too much: on 18 × 128

@@ -250,5 +250,7 @@ def tasks_are_known(candidate: Candidate) -> None:
     found = f"tasks: {', '.join(unknown) or 'none'}"
     demand(metric.tasks and not unknown, found, did_you_mean("".join(unknown[:1]), [*TASKS]))
     scores = {score for task in metric.tasks for score in metric.scores_of(task)}
-    strange = sorted({*metric.scores_by_task} - {*metric.tasks} | {*metric.lower_is_better} - scores)
+    strange = sorted(
+        {*metric.scores_by_task} - {*metric.tasks} | {*metric.lower_is_better} - scores
+    )
     demand(not strange, f"not among its tasks and scores: {', '.join(strange)}", "drop them")

@@ -63,8 +63,10 @@ class TokenInputs(Dataset[Batch]):
             tokens = self.input_ids[row]
             ids[place, : len(tokens)] = torch.as_tensor(tokens)
             mask[place, : len(tokens)] = 1
-        return {"input_ids": ids, "attention_mask": mask} | self._segments(rows, mask) | _labels(
-            self, rows
+        return (
+            {"input_ids": ids, "attention_mask": mask}
+            | self._segments(rows, mask)
+            | _labels(self, rows)
         )
 
     def _segments(self, rows: Sequence[int], mask: torch.Tensor) -> Batch:

@@ -35,9 +35,7 @@ class _Score:
     ) -> Mapping[str, np.ndarray]:
         return {self.name: self.values(predictions, draws)}
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the score on each draw, shape (draws,)."""
         raise NotImplementedError
 
@@ -47,9 +45,7 @@ class Mae(_Score):
 
     name = "mae"
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         return means_of(np.abs(_errors(predictions)), draws)
 
 
@@ -58,9 +54,7 @@ class Rmse(_Score):
 
     name = "rmse"
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         return np.sqrt(means_of(_errors(predictions) ** 2, draws))
 
 
@@ -72,9 +66,7 @@ class R2(_Score):
 
     name = "r2"
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         left = means_of(_errors(predictions) ** 2, draws)
         # far from zero, squares would lose the digits that make the difference
         targets = predictions.targets - predictions.targets.mean()
@@ -93,9 +85,7 @@ class Pearson(_Score):
 
     name = "pearson"
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         rows = len(predictions.targets)
         x, y = (_standard(each) for each in (predictions.predicted, predictions.targets))
         return np.concatenate(
@@ -114,9 +104,7 @@ class Spearman(_Score):
 
     name = "spearman"
 
-    def values(
-        self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]
-    ) -> np.ndarray:
+    def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         rows = len(predictions.targets)
         groups = [
             np.unique(each, return_inverse=True)[1]
