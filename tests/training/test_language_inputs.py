@@ -72,6 +72,26 @@ def test_whole_words_are_masked_whole() -> None:
     assert (halves.all(axis=2) != halves.any(axis=2)).any()
 
 
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_a_text_without_blanks_is_learnt_from(whole_words: bool) -> None:
+    """It counts as one word, of which some tokens are guessed by the others."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [(piece, -1.0) for piece in ("<unk>", "<pad>", "▁", "质量", "很好", "还", "会再买")]
+    built = Tokenizer(models.Unigram(pieces, unk_id=0))
+    built.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=built, unk_token="<unk>", pad_token="<pad>"
+    )
+    (piece,) = cut_texts(tokenizer, ["质量很好还会再买", "质"], 16)
+    assert tokenizer.convert_ids_to_tokens(piece.ids) == ["▁", "质量", "很好", "还", "会再买"]
+    assert {*piece.words} == {0}
+    _, labels = spoilt(Masking(0.3, whole_words, MASK, ORDINARY), piece)
+    assert (labels != IGNORED).sum(axis=1).min() >= 1
+    assert (labels != IGNORED).sum(axis=1).max() <= 2
+
+
 def test_special_tokens_are_neither_masked_nor_drawn(tiny_bert: Path) -> None:
     tokenizer = load_tokenizer(tiny_bert)
     mask = masking(tokenizer, 42, 0.9, False)

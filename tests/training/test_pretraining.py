@@ -81,6 +81,25 @@ def test_perplexity_of_held_out_texts_falls(save: Any, objective: str, tmp_path:
     assert any(f"{about['before']:.4g} before, {about['after']:.4g} after" in n for n in notes)
 
 
+def test_a_fresh_head_may_learn_alone_before_anything_is_measured(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    short = {"epochs": 1, "learning_rate": 1e-2}
+    cold = subject_of(tiny_bert, pretraining=short).pretrain(tmp_path, EventLog(None))
+    warm = subject_of(tiny_bert, pretraining=short | {"head_epochs": 6})
+    about = warm.pretrain(tmp_path, EventLog(None))
+    assert about["fresh_head"]
+    assert (cold["head_epochs"], about["head_epochs"]) == (0, 6)
+    assert about["before"] < 0.9 * cold["before"]
+
+
+def test_a_corpus_is_no_larger_than_its_limit(tiny_bert: Path) -> None:
+    rows = [{"text": f"the chronic {word}"} for word in tiny.vocabulary()]
+    chosen = case(tiny_bert, corpus={"kind": "memory", "rows": rows}, limits={"corpus_rows": 10})
+    corpus = load_corpus(chosen, HOST, load_dataset(chosen, HOST))
+    assert (len(corpus.train), len(corpus.held_out)) == (9, 1)
+
+
 def test_the_same_things_are_hidden_before_and_after(tiny_bert: Path, tmp_path: Path) -> None:
     """So that, where nothing is learnt, nothing differs."""
     nothing = {"learning_rate": 1e-30, "max_steps": 1}

@@ -18,7 +18,7 @@ IGNORED = -100
 
 NO_WORD = -1
 SHORTEST = 2
-"""Words, or tokens, below which nothing can be guessed of one by the others."""
+"""Tokens, or words, below which nothing can be guessed of one by the others."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def padded(examples: Sequence[Example], pad: int) -> Batch:
 def cut_texts(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[Piece]:
     """Returns the pieces of `texts`, none longer than `max_tokens`; every token is in one of them.
 
-    Pieces with fewer than `SHORTEST` words are left out.
+    Pieces with fewer than `SHORTEST` tokens to guess are left out. Words say little: a text in a
+    language without blanks, such as Chinese, may be a single one.
     """
     prefix, suffix = special_tokens(tokenizer)
     room = max_tokens - len(prefix) - len(suffix)
@@ -97,7 +98,7 @@ def cut_texts(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[Pie
         ]
         for start in range(0, len(ids), room):
             inside = words[start : start + room]
-            if len({*inside} - {NO_WORD}) >= SHORTEST:
+            if len(inside) - inside.count(NO_WORD) >= SHORTEST:
                 around = [NO_WORD] * len(prefix), [NO_WORD] * len(suffix)
                 piece = [*prefix, *ids[start : start + room], *suffix]
                 pieces.append(Piece(piece, [*around[0], *inside, *around[1]]))

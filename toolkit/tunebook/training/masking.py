@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.training.language_inputs import IGNORED, NO_WORD, Example, Piece, unguessable
+from tunebook.training.language_inputs import (
+    IGNORED,
+    NO_WORD,
+    SHORTEST,
+    Example,
+    Piece,
+    unguessable,
+)
 
 MASKED, RANDOM = 0.8, 0.1
 """Shares of what is to be guessed that the mask token and a random one hide; the rest stays."""
@@ -19,7 +26,7 @@ class Masking:
 
     Attributes:
         share: Share of tokens to be guessed, between 0 and 1; at least one is.
-        whole_words: Choose words, and treat all tokens of one alike.
+        whole_words: Choose words, and treat all tokens of one alike, unless all are of one word.
         mask: Number of the mask token.
         ordinary: Token numbers that may stand in for another.
     """
@@ -46,8 +53,9 @@ class Masking:
         words = np.asarray(piece.words)
         guessable = np.flatnonzero(words != NO_WORD)
         units = [places[None] for places in guessable]
-        if self.whole_words:
-            units = [np.flatnonzero(words == word) for word in np.unique(words[guessable])]
+        distinct = np.unique(words[guessable])
+        if self.whole_words and len(distinct) >= SHORTEST:
+            units = [np.flatnonzero(words == word) for word in distinct]
         # rounded up or down by chance: a share of 0.15 of ten tokens is one or two of them
         count = max(1, int(len(units) * self.share + rng.random()))
         return [units[number] for number in rng.choice(len(units), count, replace=False)]
