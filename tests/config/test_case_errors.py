@@ -248,6 +248,15 @@ def test_malformed_parameters_are_told(items: list[str]) -> None:
         parse_parameters(items)
 
 
+@pytest.mark.parametrize("changes", [{"strategy": "x" * 9999}, {"strategy": {"kind": ["x"] * 9}}])
+def test_what_is_found_is_told_in_a_few_words(changes: dict[str, Any]) -> None:
+    changes = changes | {"evaluation": {"primary": "y" * 9999}}
+    with pytest.raises(ConfigError) as caught:
+        load_case("medical_coding", overrides=changes)
+    assert caught.value.problems
+    assert all(len(problem.found) <= 120 for problem in caught.value.problems)
+
+
 def test_every_field_of_every_config_is_described() -> None:
     models: list[type[BaseModel]] = [CaseConfig]
     for kind in dict(PLUGIN_FIELDS.values()):

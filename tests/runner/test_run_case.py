@@ -267,6 +267,12 @@ def interrupting(error: BaseException, at: int = 3) -> Any:
             "environment.not_writable",
         ),
         (MemoryError(), MachineError, "failed", "environment.memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            MachineError,
+            "failed",
+            "environment.memory",
+        ),
         (ZeroDivisionError("x"), TrainingError, "failed", "run.unexpected"),
     ],
 )

@@ -12,6 +12,7 @@ import torch
 from adapter_models import TEXTS, Saved, adapter, trained
 from peft_models import (
     CLASSES,
+    FP32,
     HOST,
     build,
     case_of,
@@ -21,8 +22,10 @@ from peft_models import (
     train_two_steps,
     vectors,
 )
+from tunebook.data.loading import load_dataset
 from tunebook.errors import MachineError
 from tunebook.export import load_classifier
+from tunebook.subject import Subject
 from tunebook.testing import fresh
 from tunebook_plugins.strategies.adapter.methods import METHODS, MethodName, unknown_options
 
@@ -178,6 +181,20 @@ def test_what_does_not_fit_the_model_is_told(
 ) -> None:
     problem = problem_of(prepare, models["bert"], strategy)
     assert (problem.code, problem.where) == (code, where)
+
+
+def test_a_prefix_longer_than_the_window_is_told(models: dict[str, Path]) -> None:
+    case = case_of(models["gpt2"], adapter("prefix_tuning", prefix_length=49))
+    problem = problem_of(Subject.build(case, HOST, load_dataset(case, HOST), FP32).prepare)
+    assert (problem.code, problem.where) == ("strategy.prompt_too_long", "strategy.prefix_length")
+    assert problem.fix == "lower it, or lower text.max_tokens by 1"
+
+
+def test_a_name_that_no_file_system_takes_is_no_run(models: dict[str, Path]) -> None:
+    earlier = {"adapters": {"a": {"run": "x" * 5000}}, "composition": {"stack": ["a", "task"]}}
+    problem = problem_of(prepare, models["bert"], adapter(**earlier))
+    assert problem.code == "run.unknown"
+    assert len(str(problem)) < 1000
 
 
 def test_an_old_config_still_works(models: dict[str, Path]) -> None:

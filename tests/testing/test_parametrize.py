@@ -50,7 +50,7 @@ def test_the_template_of_a_strategy_keeps_its_contract(check: Any) -> None:
 def test_ids_are_the_same_each_time_and_say_plugin_and_check() -> None:
     first, again = (parameters("metric:f1") for _ in range(2))
     assert [*first] == [*again]
-    assert len(first) == 20
+    assert len(first) == 21
     assert "metric:f1-metric/scores-are-finite" in first
 
 

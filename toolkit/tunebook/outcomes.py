@@ -22,6 +22,9 @@ from tunebook.records import write_problem
 RESERVE_BYTES = 256 * 1024
 """Held back on disk, so that a full disk leaves room for a record that says so."""
 
+NO_MEMORY = ("out of memory", "can't allocate memory")
+"""What torch says, which has no error class for it on the CPU."""
+
 Told = Callable[[str, TunebookError], None]
 """Writes the last state: a status and the error."""
 
@@ -92,7 +95,7 @@ def as_tunebook_error(
         return MachineError(write_problem(Path(error.filename or where), error))
     if "No space left" in str(error):  # safetensors and parquet have error classes of their own
         return MachineError(write_problem(where, OSError(errno.ENOSPC, str(error))))
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
         return MachineError(
             Problem(
                 "environment.memory",

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -280,8 +281,9 @@ def find_run(runs_dir: Path, name: str) -> RunDirectory:
     Raises:
         ConfigError: There is no such run, or more than one.
     """
-    if (Path(name) / "record.json").is_file():
-        return RunDirectory(Path(name).resolve())
+    with suppress(OSError):  # a name may be longer than a file system takes
+        if (Path(name) / "record.json").is_file():
+            return RunDirectory(Path(name).resolve())
     runs = find_runs(runs_dir)
     if name == "last" and runs:
         return max(runs, key=lambda run: run.record_file.stat().st_mtime)
@@ -296,7 +298,7 @@ def find_run(runs_dir: Path, name: str) -> RunDirectory:
             "run.ambiguous" if matches else "run.unknown",
             str(runs_dir),
             "one run",
-            f"{len(matches)} that begin with `{name}`",
+            f"{len(matches)} that begin with `{name:.100}`",
             did_you_mean(name, ids) if not matches else "give more of the id: " + ", ".join(ids),
         )
     )

@@ -28,8 +28,8 @@ REFUSALS = ("strategy.illegal", "head.form", "config.illegal")
 TRAINING: Mapping[str, Any] = {
     "epochs": 10,
     "batch_size": 32,
-    "learning_rate": 1e-2,
-    "head_learning_rate": 1e-2,
+    "learning_rate": 3e-3,
+    "head_learning_rate": 3e-3,
     "schedule": "constant",
     "warmup": 0.0,
     "precision": "fp32",

@@ -80,12 +80,19 @@ def find_adapter(name: str, run: str, context: StrategyContext) -> EarlierAdapte
         ConfigError: There is no such run, or no adapter in it.
     """
     given = Path(run).expanduser()
-    is_run = not given.is_dir() or (given / "record.json").is_file()
+    is_run = not _is_folder(given) or (given / "record.json").is_file()
     model = context.model_of(str(given)) if is_run else given
     for folder in (model / "native" / name, model / "native", model):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return EarlierAdapter(name, folder, model)
     raise ConfigError(_no_adapter(name, run, model))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name may be longer than a file system takes
+        return False
 
 
 def _other_backbone(about: dict[str, Any], backbone: nn.Module) -> Iterator[str]:

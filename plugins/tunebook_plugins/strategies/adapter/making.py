@@ -57,6 +57,7 @@ def method_config(
         *_no_layer_left(config.drop_layers, context.layers),
         *_rank_above(made, width),
         *_indivisible(made, width),
+        *_prefix_too_long(made, context.free_positions),
         *_reserved(config.name),
     ]
     if problems:
@@ -99,6 +100,19 @@ def _indivisible(made: Any, width: int) -> Iterator[Problem]:
             f"a bottleneck that `compacter` can cut in {parts} parts, of a model {width} wide",
             f"{made['reduction_factor']:g}, which makes it {bottleneck} wide",
             f"write one of {', '.join(map(str, fitting))}" if fitting else "use another method",
+        )
+
+
+def _prefix_too_long(made: Any, free: int | None) -> Iterator[Problem]:
+    """Some models, such as GPT-2, count the keys of a prefix among the positions they know."""
+    length = made["prefix_length"] if made.get("architecture") == "prefix_tuning" else 0
+    if free is not None and length > free:
+        yield Problem(
+            "strategy.prompt_too_long",
+            "strategy.prefix_length",
+            f"at most {free}, which text.max_tokens leaves free in the model's window",
+            str(length),
+            f"lower it, or lower text.max_tokens by {length - free}",
         )
 
 

@@ -66,7 +66,7 @@ class AdapterConfig(PluginConfig):
     name: AdapterName = Field("task", description="Name of the new adapter.")
     reduction_factor: float | None = Field(
         None,
-        gt=0,
+        ge=0.1,
         le=1024,
         description=(
             "Width of the layer over width of the bottleneck; null for the method's own: 16, "
