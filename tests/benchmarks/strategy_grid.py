@@ -38,7 +38,7 @@ from tunebook.contracts import Predictions
 from tunebook.data.loading import load_dataset
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.bootstrap import draw, interval
-from tunebook.evaluation.predictions import CLASS_PREFIX
+from tunebook.forms.single_label import probabilities_in
 from tunebook.host import PluginHost
 from tunebook.records import Estimate
 from tunebook.runner import run_case
@@ -126,7 +126,6 @@ def told(
     """Returns what the table needs of a run, as JSON."""
     training = run.record.training
     frame = pd.read_parquet(run.directory.predictions)
-    columns = [name for name in frame if name.startswith(CLASS_PREFIX)]
     return {
         "strategy": strategy,
         "size": size,
@@ -138,7 +137,7 @@ def told(
         "total_seconds": spent,
         "share": run.record.parameters["share"],
         "memory_mb": run.record.peak_memory_mb,
-        "predicted": frame[columns].to_numpy().argmax(axis=1).tolist(),
+        "predicted": probabilities_in(frame, run.report.classes).argmax(axis=1).tolist(),
     }
 
 
@@ -150,7 +149,7 @@ def baseline(size: int, seed: int) -> dict[str, Any]:
         dataset.texts("train"),
         dataset.targets("train"),
         dataset.texts("test"),
-        dataset.classes,
+        dataset.form,
         names=("tfidf",),
     )
     return {
@@ -158,7 +157,7 @@ def baseline(size: int, seed: int) -> dict[str, Any]:
         "size": size,
         "seed": seed,
         "training_seconds": time.process_time() - started,
-        "predicted": fitted.probabilities.argmax(axis=1).tolist(),
+        "predicted": fitted.outputs.argmax(axis=1).tolist(),
     }
 
 

@@ -5,11 +5,16 @@ import pandas as pd
 import pytest
 
 from example_results import CONFIG, METRICS, make_predictions
+from tunebook.config import TaskConfig
 from tunebook.errors import ConfigError
 from tunebook.evaluation.comparison import compare
 from tunebook.evaluation.predictions import predictions_frame
+from tunebook.forms import form_of
+from tunebook.host import PluginHost
 
 CLASSES = ("blood", "bone", "skin")
+FORM = form_of(TaskConfig(), CLASSES)
+HOST = PluginHost()
 
 
 def frame_of(predictions, groups=None):
@@ -20,7 +25,7 @@ def frame_of(predictions, groups=None):
         "label": [CLASSES[target] for target in predictions.targets],
         "group": groups,
     }
-    return predictions_frame(pd.DataFrame(rows), predictions)
+    return predictions_frame(pd.DataFrame(rows), predictions, FORM)
 
 
 def frames(groups=None):
@@ -32,7 +37,7 @@ def frames(groups=None):
 
 
 def differences(ours, theirs):
-    report = compare(ours, theirs, metrics=METRICS, config=CONFIG, seed=0)
+    report = compare(ours, theirs, FORM, metrics=METRICS, config=CONFIG, seed=0)
     return report, {c.score: c.difference for c in report.comparisons}
 
 
@@ -88,3 +93,36 @@ def test_runs_on_other_texts_are_not_compared(spoil):
     (problem,) = caught.value.problems
     assert problem.code == "run.not_comparable"
     assert "`split`" in problem.fix
+
+
+OTHER_FORMS = {
+    "multi_label": (
+        [("blood",), (), ("blood", "skin"), ("bone",)] * 15,
+        np.eye(4)[:, :3] * 0.9,
+        ("f1", "roc_auc"),
+    ),
+    "regression": ([1.0, 2.5, -3.0, 4.0] * 15, np.array([[1.1], [2.0], [-1.0], [4.4]]), ("mae",)),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMS)
+def test_sets_and_numbers_are_compared_as_well(kind):
+    labels, said, names = OTHER_FORMS[kind]
+    form = form_of(TaskConfig(kind=kind), CLASSES if kind == "multi_label" else ())
+    metrics = [
+        HOST.create("metric", HOST.get("metric", name).config.model_validate({"kind": name}))
+        for name in names
+    ]
+    rows = pd.DataFrame({"id": range(60), "text": "text", "label": labels, "group": None})
+    outputs = np.tile(said, (15, 1))
+    ours, theirs = (
+        predictions_frame(rows, form.predictions(form.targets(labels), each), form)
+        for each in (outputs, outputs * 0.5)
+    )
+    report = compare(ours, theirs, form, metrics=metrics, config=CONFIG, seed=0)
+    found = {c.score: c.difference.value for c in report.comparisons}
+    assert set(names) - {"f1"} <= set(found)
+    for score, difference in found.items():
+        there = report.baselines[0].scores[score].value
+        assert difference == pytest.approx(report.scores[score].value - there)
+    assert any(found.values())

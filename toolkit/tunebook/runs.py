@@ -102,6 +102,7 @@ class Run:
         import pandas as pd
 
         from tunebook.evaluation.comparison import compare
+        from tunebook.forms import form_of
         from tunebook.host import PluginHost
         from tunebook.schema import CaseSchema
 
@@ -110,6 +111,7 @@ class Run:
         report = compare(
             self._predictions(),
             other._predictions(),
+            form_of(case.task, self.report.classes),
             metrics=[host.create("metric", metric) for metric in case.metrics],
             config=case.evaluation,
             seed=case.seed,

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from tunebook.config import EvaluationConfig
-from tunebook.contracts import Metric, Predictions
+from tunebook.contracts import AnyPredictions, Metric
+from tunebook.data.dataset import PAIR
 from tunebook.errors import ConfigError, Problem
 from tunebook.evaluation.baselines import BaselinePredictions
-from tunebook.evaluation.predictions import CLASS_PREFIX
 from tunebook.evaluation.report import evaluate
+from tunebook.forms import TaskForm
+from tunebook.forms.single_label import CLASS_PREFIX
 from tunebook.records import EvalReport
 
-SCORED = ["id", "text", "label"]
+SCORED = ("id", "text", PAIR, "label")
 """What two tables of predictions must agree on."""
 
 
 def compare(
     ours: pd.DataFrame,
     theirs: pd.DataFrame,
+    form: TaskForm,
     *,
     metrics: Sequence[Metric],
     config: EvaluationConfig,
@@ -32,6 +34,7 @@ def compare(
     Args:
         ours: What `predictions.predictions_frame` made of n texts.
         theirs: The same of the other run, named ``other`` in the report.
+        form: What the targets are, with the classes of both runs.
         metrics: What is measured.
         config: Resamples, level and unit.
         seed: Seed of the resamples.
@@ -41,9 +44,9 @@ def compare(
     """
     _check(ours, theirs)
     grouped = "group" in ours
-    other = BaselinePredictions("other", "other run", _predictions(theirs).probabilities, 0.0)
+    other = BaselinePredictions("other", "other run", _predictions(theirs, form).outputs, 0.0)
     return evaluate(
-        _predictions(ours),
+        _predictions(ours, form),
         metrics=metrics,
         baselines=[other],
         groups=ours["group"].to_numpy(dtype=object) if grouped else None,
@@ -54,12 +57,9 @@ def compare(
     )
 
 
-def _predictions(frame: pd.DataFrame) -> Predictions:
-    columns = _class_columns(frame)
-    classes = tuple(column.removeprefix(CLASS_PREFIX) for column in columns)
-    numbers = {name: number for number, name in enumerate(classes)}
-    targets = np.array([numbers[label] for label in frame["label"]], dtype=np.int64)
-    return Predictions(targets, frame[columns].to_numpy(dtype=np.float64), classes)
+def _predictions(frame: pd.DataFrame, form: TaskForm) -> AnyPredictions:
+    targets = form.targets([form.read(cell) for cell in frame["label"]])
+    return form.predictions(targets, form.outputs_in(frame))
 
 
 def _class_columns(frame: pd.DataFrame) -> list[str]:
@@ -69,7 +69,8 @@ def _class_columns(frame: pd.DataFrame) -> list[str]:
 def _check(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
     if _class_columns(ours) != _class_columns(theirs):
         raise ConfigError(_not_comparable("classes", "others"))
-    if not ours[SCORED].equals(theirs[SCORED]):
+    shown = [name for name in SCORED if name in ours]
+    if not ours[shown].equals(theirs.reindex(columns=shown)):
         common = len({*ours["text"]} & {*theirs["text"]})
         raise ConfigError(
             _not_comparable("test texts", f"{len(ours)} and {len(theirs)}, {common} in common")

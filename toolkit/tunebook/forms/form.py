@@ -168,5 +168,9 @@ class TaskForm(ABC):
         """Returns the columns about predictions in a table of them, by name."""
 
     @abstractmethod
+    def outputs_in(self, frame: Any) -> np.ndarray:
+        """Returns the decoded outputs (n, k) that `columns` put into a table."""
+
+    @abstractmethod
     def errors(self, frame: Any) -> Any:
         """Returns the rows of a table of predictions that are worth reading, the worst first."""

@@ -13,7 +13,7 @@ from tunebook.contracts import THRESHOLD, MultiLabelPredictions
 from tunebook.forms import cells
 from tunebook.forms.form import UNSCALED, LinearFit, Scale, TaskForm, Titles
 from tunebook.forms.logistic import fit_one_vs_rest
-from tunebook.forms.single_label import probability_columns, surest_mistakes
+from tunebook.forms.single_label import probabilities_in, probability_columns, surest_mistakes
 from tunebook.specs import TASKS, TaskKind
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ class MultiLabel(TaskForm):
             "confidence": _of_the_set(predictions.probabilities),
             "correct": (chosen == predictions.targets).all(axis=1),
         } | probability_columns(predictions)
+
+    def outputs_in(self, frame: pd.DataFrame) -> np.ndarray:
+        return probabilities_in(frame, self.classes)
 
     def errors(self, frame: pd.DataFrame) -> pd.DataFrame:
         return surest_mistakes(frame)

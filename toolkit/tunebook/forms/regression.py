@@ -119,6 +119,9 @@ class Regression(TaskForm):
             "error": predictions.predicted - predictions.targets,
         }
 
+    def outputs_in(self, frame: pd.DataFrame) -> np.ndarray:
+        return frame[["predicted"]].to_numpy(dtype=np.float64)
+
     def errors(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Returns all rows, the largest absolute error first."""
         order = np.argsort(-frame["error"].abs().to_numpy(), kind="stable")

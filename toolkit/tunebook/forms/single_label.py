@@ -120,6 +120,9 @@ class SingleLabel(TaskForm):
             "correct": best == predictions.targets,
         } | probability_columns(predictions)
 
+    def outputs_in(self, frame: pd.DataFrame) -> np.ndarray:
+        return probabilities_in(frame, self.classes)
+
     def errors(self, frame: pd.DataFrame) -> pd.DataFrame:
         return surest_mistakes(frame)
 
@@ -128,6 +131,11 @@ def probability_columns(predictions: Predictions) -> dict[str, np.ndarray]:
     """Returns a column ``p:<class>`` for each class."""
     shares = predictions.probabilities
     return {CLASS_PREFIX + name: shares[:, i] for i, name in enumerate(predictions.classes)}
+
+
+def probabilities_in(frame: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """Returns what `probability_columns` put into a table, shape (n, k)."""
+    return frame[[CLASS_PREFIX + name for name in classes]].to_numpy(dtype=np.float64)
 
 
 def surest_mistakes(frame: pd.DataFrame) -> pd.DataFrame:
