@@ -57,14 +57,23 @@ def predict_command(
     classifier = load_classifier(directory)
     told = classifier.predict(read) if second is None else classifier.predict(read, second)
     inputs = {"text": read} | ({} if second is None else {"pair": second})
+    rows = zip(*inputs.values(), strict=True)
     predictions = [
         {**dict(zip(inputs, row, strict=True)), **_plain(prediction)}
-        for row, prediction in zip(zip(*inputs.values(), strict=True), told, strict=True)
+        for row, prediction in zip(rows, told, strict=True)
     ]
+    data = {"run_id": directory.run_id, "predictions": predictions}
+    return Answer(_as_table(predictions, [*inputs]), data)
+
+
+def _as_table(predictions: Sequence[Mapping[str, Any]], inputs: Sequence[str]) -> str:
+    """Returns what is said of each text, and the text, as columns."""
     said = [name for name in predictions[0] if name not in (*inputs, "probabilities")]
-    columns = [*said, *inputs]
-    text = table(([_shown(p[name]) for name in columns] for p in predictions), columns)
-    return Answer(text, {"run_id": directory.run_id, "predictions": predictions})
+    rows = (
+        [*(_shown(p[name]) for name in said), *(shorten(p[name], 70) for name in inputs)]
+        for p in predictions
+    )
+    return table(rows, (*said, *inputs))
 
 
 def _second_texts(
@@ -105,9 +114,10 @@ def _pair_problem(
 
 
 def _shown(value: object) -> str:
+    """Returns a class, classes or a number as a cell of a table."""
     if isinstance(value, list):
         return ", ".join(value) or "–"
-    return f"{value:.3f}" if isinstance(value, float) else shorten(value, 70)
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _usage_problem(
