@@ -131,9 +131,16 @@ def test_describe_begins_with_five_lines_about_a_strategy(invoke: Invoke) -> Non
 
 
 def test_where_a_strategy_works_is_read_from_its_tags() -> None:
-    tags = Tags(families=("decoder", "encoder"), forms=("linear",), architectures=("bert", "gpt2"))
-    where = "encoders and decoders, with a linear head; only bert, gpt2; text_classification"
+    tags = Tags(
+        tasks=("regression", "multi_label"),
+        families=("decoder", "encoder"),
+        forms=("linear",),
+        architectures=("bert", "gpt2"),
+    )
+    where = "encoders and decoders, with a linear head; only bert, gpt2; regression and multi_label"
     assert where_it_works(tags) == where
+    elsewhere = Tags(tasks=("regression",), unsuited={"t5": "", "mt5": "", "a": "", "b": ""})
+    assert "; not t5, mt5, a and 1 more; regression" in where_it_works(elsewhere)
 
 
 class Odd(PluginConfig):

@@ -55,7 +55,7 @@ def test_a_plugin_that_passes() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["plugin", "check", "outcome", "seconds", "why"]
     assert lines[1].startswith("metric:accuracy  any/")
-    assert lines[-1].startswith("19 passed in ")
+    assert lines[-1].startswith("20 passed in ")
 
 
 def test_json_holds_every_check(wordy: Path) -> None:
