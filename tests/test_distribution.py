@@ -38,7 +38,7 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
 
 def test_every_entry_point_leads_to_a_module() -> None:
     entries = PROJECT["project"]["entry-points"]["tunebook"]
-    assert len(entries) == 27
+    assert len(entries) == 29
     assert all(importlib.util.find_spec(module) for module in entries.values())
 
 

@@ -51,7 +51,7 @@ def answer(result: subprocess.CompletedProcess[str], exit_code: int = 0) -> dict
     [
         (["-p", "stratgy=lora"], "config.unknown_key"),
         (["-p", "seed=x"], "config.invalid"),
-        (["-p", "training.epochs=0"], "config.invalid"),
+        (["-p", "training.epochs=-1"], "config.invalid"),
         (["-p", "preset=smoke"], "case.unknown_preset"),
         (["-p", "seed"], "parameter.form"),
         (["--plugin", "missing.py"], None),

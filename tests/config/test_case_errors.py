@@ -71,7 +71,7 @@ def test_a_misspelling_is_answered_with_its_neighbour(
         ({"seed": "007"}, "seed"),
         ({"seed": -1}, "seed"),
         ({"seed": True}, "seed"),
-        ({"training.epochs": 0}, "training.epochs"),
+        ({"training.epochs": -1}, "training.epochs"),
         ({"training.learning_rate": "fast"}, "training.learning_rate"),
         ({"training": {"epochs": float("nan")}}, "training.epochs"),
         ({"train_per_class": 0}, "train_per_class"),
