@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from machine import heading
-from sklearn.metrics import accuracy_score, f1_score
 
 import tunebook as tb
 from tunebook.cases import parse_parameters
 from tunebook.config import CaseConfig
+from tunebook.contracts import Predictions
 from tunebook.data.loading import load_dataset
 from tunebook.evaluation.bootstrap import draw, interval
 from tunebook.host import PluginHost
@@ -41,6 +41,9 @@ from tunebook.records import Estimate, find_runs
 from tunebook.runner import run_case
 from tunebook.runs import Run
 
+HOST = PluginHost()
+SCORES = {"macro_f1": "f1", "accuracy": "accuracy"}
+"""By score, the metric that has it."""
 MODELS = ("minilm", "e5-multilingual")
 RESAMPLES = 1000
 RATED = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"
@@ -106,7 +109,7 @@ def case_of(arm: Arm, seed: int, parameters: Mapping[str, Any], earlier: Path | 
 
 def with_english_labels(case: CaseConfig, archive: Path) -> CaseConfig:
     """Returns the case with English texts to learn and to choose from; the test stays as it is."""
-    chinese = load_dataset(case, PluginHost())
+    chinese = load_dataset(case, HOST)
     labels = [chinese.classes[target] for target in chinese.targets("test")]
     rows = [
         {"id": f"test-{n}", "text": text, "label": label, "split": "test"}
@@ -151,15 +154,15 @@ def run(arm: Arm, seed: int, arguments: argparse.Namespace) -> Run:
 
 def score(runs: Mapping[int, Run]) -> Result:
     """Returns the mean over seeds of each score, and its samples."""
-    samples: dict[str, list[np.ndarray]] = {"macro_f1": [], "accuracy": []}
-    values: dict[str, list[float]] = {"macro_f1": [], "accuracy": []}
+    samples: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
+    values: dict[str, list[float]] = {name: [] for name in SCORES}
     for seed, each in runs.items():
-        frame = pd.read_parquet(each.directory.predictions)
-        targets, predicted = (frame[name].to_numpy() for name in ("label", "predicted"))
-        resamples = draw(len(frame), None, RESAMPLES, seed)
-        for name, measure in (("macro_f1", macro_f1), ("accuracy", accuracy_score)):
-            values[name].append(measure(targets, predicted))
-            samples[name].append(np.array([measure(targets[r], predicted[r]) for r in resamples]))
+        predictions = predictions_of(pd.read_parquet(each.directory.predictions))
+        resamples = draw(len(predictions.targets), None, RESAMPLES, seed)
+        for name, kind in SCORES.items():
+            metric = HOST.create("metric", HOST.get("metric", kind).config())
+            values[name].append(metric.compute(predictions).scores[name])
+            samples[name].append(metric.resample(predictions, resamples)[name])
     return Result(
         runs,
         {name: np.mean(drawn, axis=0) for name, drawn in samples.items()},
@@ -167,8 +170,12 @@ def score(runs: Mapping[int, Run]) -> Result:
     )
 
 
-def macro_f1(targets: np.ndarray, predicted: np.ndarray) -> float:
-    return float(f1_score(targets, predicted, average="macro"))
+def predictions_of(frame: pd.DataFrame) -> Predictions:
+    """Returns the predictions that a run has written."""
+    columns = [column for column in frame if column.startswith("p:")]
+    classes = tuple(column.removeprefix("p:") for column in columns)
+    targets = np.array([classes.index(label) for label in frame["label"]])
+    return Predictions(targets, frame[columns].to_numpy(), classes)
 
 
 def row(arm: Arm, result: Result, plain: Result | None) -> str:
