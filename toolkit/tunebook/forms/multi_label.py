@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tunebook.config import TrainingConfig
-from tunebook.contracts import THRESHOLD, MultiLabelPredictions
+from tunebook.contracts import MultiLabelPredictions
 from tunebook.forms import cells
 from tunebook.forms.form import UNSCALED, LinearFit, Scale, TaskForm, Titles
 from tunebook.forms.logistic import fit_one_vs_rest
 from tunebook.forms.single_label import probabilities_in, probability_columns, surest_mistakes
+from tunebook.predictions import THRESHOLD
 from tunebook.specs import TASKS, TaskKind
 
 if TYPE_CHECKING:
