@@ -104,6 +104,17 @@ def test_training_curves_show_loss_scores_and_the_best():
     assert list(scores.lines[1].get_xdata()) == [10]
 
 
+def test_each_stage_before_the_task_has_its_own_loss():
+    steps = [
+        {"type": "stage_step", "stage": name, "step": s, "loss": 2 / s}
+        for name, last in (("pretraining", 5), ("contrastive", 9))
+        for s in range(1, last + 1)
+    ]
+    figure = figures.stage_losses([*EVENTS, *steps])
+    assert [len(axes.lines[0].get_xdata()) for axes in figure.axes] == [5, 9]
+    assert "pretraining" in texts_of(figure)
+
+
 def test_training_curves_without_events_say_so():
     assert texts_of(figures.training_curves([])).count("not recorded") == 2
 

@@ -148,6 +148,24 @@ def training_curves(events: Sequence[Mapping[str, Any]], primary: str | None = N
     return figure
 
 
+def stage_losses(events: Sequence[Mapping[str, Any]]) -> Figure:
+    """Shows the loss of each stage before the task's, such as pretraining, over its steps.
+
+    Args:
+        events: Lines of `events.jsonl`, some of them of a stage.
+    """
+    steps = [e for e in events if e.get("type") == "stage_step" and e.get("loss") is not None]
+    names = list(dict.fromkeys(e["stage"] for e in steps))
+    figure = Picture(figsize=(4.5 * len(names), 3.4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        plain(axes)
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _loss(axes, [(e["step"], e["loss"]) for e in steps if e["stage"] == name])
+        title(axes, f"Loss: {words(name)}")
+    return figure
+
+
 def learning_curve(points: Sequence[CurvePoint], primary: str) -> Figure:
     """Shows a score over the number of training texts, beside TF-IDF, with interval bands."""
     figure, axes = canvas(7.5, 4.4)

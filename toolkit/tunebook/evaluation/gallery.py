@@ -16,6 +16,7 @@ from tunebook.evaluation.figures import (
     learning_curve,
     per_class_f1,
     save_figure,
+    stage_losses,
     training_curves,
 )
 from tunebook.evaluation.number_figures import predicted_against_true, residuals
@@ -41,6 +42,9 @@ class Material:
     def steps(self) -> Any:
         return self.events
 
+    def stages(self) -> Any:
+        return [event for event in self.events if event["type"] == "stage_step"]
+
     def confusion(self) -> Any:
         report = self.record.report
         return report if report and report.confusion else None
@@ -61,6 +65,7 @@ class Material:
 
 PICTURES: Mapping[str, tuple[Callable[[Material], Any], Callable[..., Figure]]] = {
     "classes": (Material.class_counts, class_balance),
+    "stages": (Material.stages, stage_losses),
     "training": (Material.steps, training_curves),
     "confusion": (Material.confusion, confusion_heatmap),
     "per_class_f1": (Material.f1_by_class, per_class_f1),

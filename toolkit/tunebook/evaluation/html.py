@@ -31,6 +31,7 @@ from tunebook.records import EvalReport, RunDirectory, RunRecord, write_atomical
 FIGURES = {
     "classes": ("Classes", "Bars: number of texts of each class in each split."),
     "text_lengths": ("Text lengths", "Histogram: tokens of the texts and where they are cut."),
+    "stages": ("Before the task", "Curves: loss of each stage before the task's, over its steps."),
     "training": ("Training", "Curves: training loss and validation scores over the steps."),
     "learning_curve": (
         "Learning curve",
