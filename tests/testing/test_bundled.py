@@ -52,10 +52,16 @@ SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
 """By plugin, values for the settings that have no default."""
 
 
+QUICK_STRATEGIES = ("full", "lora", "adapter", "feature_extraction")
+"""Whose checks the quick part of the suite runs; each trains tiny models of its own."""
+
+
 def marks(plugin: str, check: Check) -> list[pytest.MarkDecorator]:
-    descriptor = HOST.get(*PLUGINS[plugin])
+    kind, name = PLUGINS[plugin]
+    descriptor = HOST.get(kind, name)
     requires = getattr(descriptor, "requires", ())
-    found = [pytest.mark.slow] if check.cost == "slow" else []
+    slow = check.cost == "slow" or (kind == "strategy" and name not in QUICK_STRATEGIES)
+    found = [pytest.mark.slow] if slow else []
     found += [pytest.mark.adapters] if "adapters" in requires else []
     # data and models that come with packages of the extra `offline`
     here = all(importlib.util.find_spec(name) for name in requires if name != "adapters")
