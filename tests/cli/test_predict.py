@@ -42,7 +42,7 @@ def run(finished_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a run whose model is the classifier above."""
     finished_run.model.mkdir()
     export = types.ModuleType("tunebook.export")
-    export.load_classifier = lambda _: LengthClassifier()  # type: ignore[attr-defined]
+    export.load_classifier = lambda _, **__: LengthClassifier()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tunebook.export", export)
     return finished_run.run_id
 

@@ -187,7 +187,13 @@ def test_an_unknown_case_names_its_neighbour() -> None:
     assert caught.value.problems[0].fix == "did you mean `medical_coding`?"
 
 
-BUNDLED = ("medical_coding", "medical_pretraining", "legal_licences", "multilingual_sentiment")
+BUNDLED = (
+    "medical_coding",
+    "medical_pretraining",
+    "legal_licences",
+    "licence_rules",
+    "multilingual_sentiment",
+)
 
 
 @pytest.mark.parametrize("strategy", ["full", "feature_extraction", "lora", "adapter"])

@@ -11,7 +11,8 @@ from tunebook.config import HeadConfig
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.legality import legality
-from tunebook.schema import CaseSchema, is_minimised
+from tunebook.rules import is_minimised
+from tunebook.schema import CaseSchema
 from tunebook.specs import FAMILIES, FORMS, TASKS
 from tunebook.tasks.build import head_form
 

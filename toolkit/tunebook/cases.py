@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tunebook.config import CaseConfig
+from tunebook.config import CaseConfig, lay_over
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
 from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand, expand_shorthand
@@ -65,6 +65,7 @@ def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> 
     """Returns the case `name` with `parameters`, whose keys may be dotted paths and ``preset``."""
     file = find_case(host, name)
     parameters = dict(parameters)
+    _check_tasks(file, parameters)
     preset = _preset(file, parameters.pop("preset", None))
     changes = _nested(host, parameters)
     kind = _strategy_kind(changes, preset, file.case)
@@ -77,7 +78,7 @@ def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> 
     ]
     content: dict[str, Any] = {}
     for layer in layers:
-        content = _merge(content, expand(host, layer))
+        content = lay_over(content, expand(host, layer))
     return CaseSchema(host).validate(content)
 
 
@@ -111,7 +112,7 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
         ConfigError: It is missing, not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
     except (OSError, UnicodeDecodeError) as error:
         names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         raise ConfigError(
@@ -175,6 +176,19 @@ def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+class _KeysOnce(yaml.SafeLoader):
+    """Refuses a key that comes twice, such as the name of a task, where YAML keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                found = f"the key `{key.value}` again"
+                raise yaml.constructor.ConstructorError(None, None, found, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
@@ -197,6 +211,18 @@ def _preset(file: CaseFile, name: Any) -> Mapping[str, Any]:
         )
     preset: Mapping[str, Any] = file.presets[name]
     return preset
+
+
+def _check_tasks(file: CaseFile, parameters: Mapping[str, Any]) -> None:
+    """A parameter of a task that isn't there would make a new one of a misspelt name."""
+    names = [*(file.case.get("tasks") or {}), *(parameters.get("tasks") or {})]
+    problems = [
+        Problem("parameter.task", key, "a task of the case", f"`{task}`", did_you_mean(task, names))
+        for key in parameters
+        if key.startswith("tasks.") and (task := key.split(".")[1]) not in names
+    ]
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _nested(host: PluginHost, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,20 +274,6 @@ def _training_defaults(host: PluginHost, kind: Any) -> dict[str, Any]:
 
 def _names(host: PluginHost, field_name: str) -> list[str]:
     return host.names(PLUGIN_FIELDS[field_name][0])
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns `above` laid over `below`; a section of another `kind` replaces the one below."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        same_kind = (
-            isinstance(under, Mapping)
-            and isinstance(value, Mapping)
-            and value.get("kind", under.get("kind")) == under.get("kind")
-        )
-        merged[key] = _merge(under, value) if same_kind and isinstance(under, Mapping) else value
-    return merged
 
 
 def _anchor(content: Any, folder: Path) -> Any:

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import Field, SerializeAsAny, field_serializer, model_validator
 
+from tunebook.sections import (
+    Bootstrap,
+    EarlyStopping,
+    EvaluationConfig,
+    PretrainingConfig,
+    SamplingConfig,
+    Section,
+    TrainingConfig,
+)
 
-class Section(BaseModel):
-    """A part of a case: immutable, and closed to keys it doesn't know."""
+__all__ = [
+    "ALONE",
+    "MEAN",
+    "Bootstrap",
+    "CaseConfig",
+    "EarlyStopping",
+    "EvaluationConfig",
+    "Fractions",
+    "GivenSplit",
+    "GroupedSplit",
+    "HeadConfig",
+    "Limits",
+    "PluginConfig",
+    "PretrainingConfig",
+    "SamplingConfig",
+    "Section",
+    "SplitConfig",
+    "StratifiedSplit",
+    "TaskConfig",
+    "TaskName",
+    "TaskSection",
+    "TextConfig",
+    "TrainingConfig",
+    "lay_over",
+]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+ALONE = ""
+"""Name of the only task of a single-task case, wherever tasks have names."""
+
+MEAN = "mean_of_tasks"
+"""Score that choices are made on where there are several tasks: the mean of their primary ones."""
 
 
 class PluginConfig(Section):
@@ -188,184 +225,6 @@ class HeadConfig(Section):
     )
 
 
-class PretrainingConfig(Section):
-    """More pretraining on texts of the domain, before the task stage: it needs no labels."""
-
-    objective: Literal["auto", "mlm", "clm", "span_corruption", "nsp"] = Field(
-        "auto",
-        description=(
-            "What is learnt from texts: `mlm` masked words (Devlin et al. 2019, arXiv:1810.04805), "
-            "`clm` the next token, `span_corruption` cut-out spans (Raffel et al. 2020, "
-            "arXiv:1910.10683), `nsp` whether a sentence follows another (Devlin et al. 2019). "
-            "auto takes mlm, clm or span_corruption, by the model's family."
-        ),
-    )
-    text: str | None = Field(
-        None, min_length=1, description="Text column of `corpus`; null for task.text."
-    )
-    held_out: float = Field(
-        0.1,
-        gt=0,
-        le=0.5,
-        description=(
-            "Share of `corpus` that is only measured on; without a corpus the texts of the "
-            "validation split are."
-        ),
-    )
-    measured_texts: int = Field(
-        1000, ge=1, description="Most held-out texts that are measured, before and after."
-    )
-    mask_share: float = Field(
-        0.15, gt=0, lt=1, description="Share of tokens to be guessed (mlm and span_corruption)."
-    )
-    whole_words: bool = Field(
-        False, description="Mask all tokens of a word together, not some of them (mlm only)."
-    )
-    span_length: float = Field(
-        3.0, ge=1, le=100, description="Mean tokens of a cut-out span (span_corruption only)."
-    )
-    method: Literal["full", "lora", "adapter"] = Field(
-        "full",
-        description=(
-            "`lora` learns low-rank updates, which are merged into the backbone before the task "
-            "stage: less memory, and the pretrained weights move less. `adapter` leaves them as "
-            "they are and trains the adapter of the strategy `adapter` that names no run, which "
-            "stays below the task's (MAD-X, Pfeiffer et al. 2020, arXiv:2005.00052)."
-        ),
-    )
-    rank: int = Field(16, ge=1, le=1024, description="Rank of the updates (lora only).")
-    head_epochs: float = Field(
-        0.0,
-        ge=0,
-        le=1000,
-        description=(
-            "Passes over the corpus in which a head that the model came without learns alone; the "
-            "measure before is taken after them, and so tells of the model, not of a new head."
-        ),
-    )
-    epochs: float = Field(3.0, gt=0, le=1000, description="Passes over the corpus.")
-    max_steps: int | None = Field(
-        None, ge=1, description="Upper bound of optimiser steps, of the head's own as well."
-    )
-    learning_rate: float = Field(1e-4, gt=0, le=10, description="Peak rate.")
-    batch_size: int = Field(32, ge=1, description="Texts in one step on one device.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
-    warmup: float = Field(0.06, ge=0, lt=1, description="Share of the steps with a rising rate.")
-
-
-class EarlyStopping(Section):
-    """When to stop before the last epoch; the best state so far is restored in any case."""
-
-    patience: int = Field(2, ge=1, description="Evaluations without an improvement to wait for.")
-    threshold: float = Field(
-        0.0, ge=0, description="Improvement of the watched score that counts as one."
-    )
-
-
-class TrainingConfig(Section):
-    """One stage of training. Rates and epochs left out come from the strategy's own defaults."""
-
-    epochs: float = Field(
-        3.0,
-        ge=0,
-        le=1000,
-        description=(
-            "Passes over the training split; 0 for no training where the head needs none: with "
-            "`head.init: probe`, `head.form: label_words`, or a strategy that fits the head."
-        ),
-    )
-    min_steps: int = Field(
-        0, ge=0, description="With few records, epochs are added until there are so many steps."
-    )
-    max_steps: int | None = Field(None, ge=1, description="Upper bound of optimiser steps.")
-    learning_rate: float = Field(5e-5, gt=0, le=10, description="Peak rate of the backbone.")
-    head_learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Peak rate of the head; null for the backbone's."
-    )
-    batch_size: int = Field(16, ge=1, description="Texts in one step on one device.")
-    eval_batch_size: int = Field(64, ge=1, description="Texts in one prediction batch.")
-    gradient_accumulation: int = Field(1, ge=1, description="Batches summed into one step.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW weight decay.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    schedule: Literal["linear", "cosine", "constant"] = Field(
-        "linear", description="How the rate falls after the warm-up."
-    )
-    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps with a rising rate.")
-    hidden_dropout: float | None = Field(
-        None,
-        ge=0,
-        lt=1,
-        description=(
-            "Dropout of hidden states inside the backbone, attention not included; null keeps "
-            "what the model came with."
-        ),
-    )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each target spread.")
-    class_weights: Literal["none", "balanced", "sqrt"] = Field(
-        "none",
-        description=(
-            "Weight of a class in the loss: 1, inverse frequency, or the square root of it."
-        ),
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto takes what the hardware accelerates; the record says why."
-    )
-    evaluations: int = Field(
-        5, ge=1, le=1000, description="How often the validation split is scored, evenly spread."
-    )
-    evaluation_rows: int | None = Field(
-        None, ge=2, description="Rows of the validation split drawn for that; null for all."
-    )
-    restore_best: bool = Field(
-        True, description="End with the weights of the best validation score, not the last ones."
-    )
-    cache_frozen: bool = Field(
-        True,
-        description=(
-            "Compute the outputs of frozen lower layers once and read them from disk at every "
-            "epoch. Results are the same; dropout is off in frozen layers in either case."
-        ),
-    )
-    cache_limit_gb: float = Field(
-        8.0, ge=0, le=10_000, description="Largest cache of frozen layers, in GB on disk."
-    )
-    early_stopping: EarlyStopping | None = Field(
-        None, description="Stop when the validation score stops improving; null to train on."
-    )
-
-
-class Bootstrap(Section):
-    """How intervals are made."""
-
-    resamples: int = Field(1000, ge=100, le=100_000, description="Bootstrap resamples.")
-    level: float = Field(0.95, gt=0.5, lt=1, description="Confidence level.")
-    unit: Literal["auto", "row", "group"] = Field(
-        "auto", description="What is resampled; auto takes groups when the split is grouped."
-    )
-
-
-class EvaluationConfig(Section):
-    """What is reported."""
-
-    primary: str = Field(
-        "macro_f1",
-        description=(
-            "The score that choices are made on; left out, the one that suits the task's kind."
-        ),
-    )
-    baselines: tuple[Literal["majority", "tfidf"], ...] = Field(
-        ("majority", "tfidf"), description="Trained on the same rows, shown beside every result."
-    )
-    tfidf_features: Literal["words", "words+characters"] = Field(
-        "words+characters",
-        description="Words 1-2 grams, or with character 2-5 grams within words beside them.",
-    )
-    bootstrap: Bootstrap = Field(Bootstrap(), description="How intervals are made.")
-    learning_curve: tuple[int | None, ...] = Field(
-        (), description="Records per class for the learning curve; null stands for all of them."
-    )
-
-
 class Limits(Section):
     """Upper bounds that make any case small, for tests and quick edits."""
 
@@ -376,11 +235,37 @@ class Limits(Section):
     )
 
 
+TaskName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+
+
+class TaskSection(Section):
+    """One task of several on one backbone; what is left out, key by key, is the case's."""
+
+    data: SerializeAsAny[PluginConfig] | None = Field(
+        None, description="Where the records come from."
+    )
+    task: TaskConfig = Field(TaskConfig(), description="Which columns hold what.")
+    split: SplitConfig = Field(StratifiedSplit(), description="How rows are divided.")
+    train_per_class: int | None = Field(
+        None, ge=1, description="Training records drawn per class; null for all."
+    )
+    augmentation: tuple[SerializeAsAny[PluginConfig], ...] = Field(
+        (), description="Augmenters, in order, applied to the training split only."
+    )
+    text: TextConfig = Field(TextConfig(), description="How a text becomes tokens.")
+    head: HeadConfig = Field(HeadConfig(), description="The new part on top of the model.")
+    metrics: tuple[SerializeAsAny[PluginConfig], ...] = Field(
+        (), description="What is measured, in order."
+    )
+    evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is reported.")
+
+
 class CaseConfig(Section):
     """A whole case: what is to be done, on which data, how, and how it is judged.
 
     `tunebook.schema.case_model` closes it over the plugins of a host, so that `data`, `model`,
-    `strategy`, `augmentation` and `metrics` become unions told apart by `kind`.
+    `strategy`, `augmentation` and `metrics` become unions told apart by `kind`. With `tasks`, what
+    the case says of data, task, split and so on is what tasks have in common.
     """
 
     name: str = Field(
@@ -389,6 +274,16 @@ class CaseConfig(Section):
     title: str = Field("", description="One line for people.")
     data: SerializeAsAny[PluginConfig] = Field(description="Where the records come from.")
     task: TaskConfig = Field(TaskConfig(), description="Which columns hold what.")
+    tasks: dict[TaskName, TaskSection] = Field(
+        {},
+        description=(
+            "Tasks on one backbone, each with a head of its own, by name; what a task leaves out "
+            "is the case's. Empty for a single task."
+        ),
+    )
+    sampling: SamplingConfig = Field(
+        SamplingConfig(), description="How often a batch is of which task."
+    )
     split: SplitConfig = Field(StratifiedSplit(), description="How rows are divided.")
     train_per_class: int | None = Field(
         None,
@@ -421,6 +316,19 @@ class CaseConfig(Section):
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is reported.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything but the split.")
 
+    @field_serializer("tasks")
+    def _what_tasks_say_themselves(self, tasks: dict[str, TaskSection]) -> dict[str, Any]:
+        return {n: t.model_dump(mode="json", exclude_unset=True) for n, t in tasks.items()}
+
+    def by_task(self) -> dict[str, CaseConfig]:
+        """Returns the case of each task by its name; a single-task case is its own, `ALONE`."""
+        if not self.tasks:
+            return {ALONE: self}
+        content = self.to_json_dict()
+        sections = content.pop("tasks")
+        make = type(self).model_validate
+        return {name: make(lay_over(content, section)) for name, section in sections.items()}
+
     def to_json_dict(self) -> dict[str, Any]:
         """Returns the case as JSON types; validating it again gives an equal case."""
         return self.model_dump(mode="json")
@@ -435,3 +343,20 @@ class CaseConfig(Section):
     def updated(self, **changes: Any) -> CaseConfig:
         """Returns a validated copy; a change is a whole section or a plain value."""
         return type(self).model_validate({**self.to_json_dict(), **changes})
+
+
+def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `above` laid over `below`; a section of another `kind` replaces the one below.
+
+    Only `task` has the same keys whatever its kind, so that the ones below stay.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        same_kind = (
+            isinstance(under, Mapping)
+            and isinstance(value, Mapping)
+            and (key == "task" or value.get("kind", under.get("kind")) == under.get("kind"))
+        )
+        merged[key] = lay_over(under, value) if same_kind and isinstance(under, Mapping) else value
+    return merged

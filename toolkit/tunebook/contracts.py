@@ -213,6 +213,8 @@ class Prepared:
             peft or adapters folder) into the folder it is given.
         before: Runs stages of the strategy's own before the task stage, never when a saved model
             is loaded. Returns what the record keeps of them, by the name of the stage.
+        activate: Called with the name of a task before every batch of it, for a strategy that
+            has parts of their own for the tasks of `StrategyContext.tasks`.
     """
 
     model: nn.Module
@@ -223,6 +225,7 @@ class Prepared:
     frozen_layers: int = 0
     export: Callable[[Path], None] | None = None
     before: Callable[[StageRunner], Mapping[str, Any]] | None = None
+    activate: Callable[[str], None] | None = None
 
 
 class StrategyContext(Protocol):
@@ -231,6 +234,11 @@ class StrategyContext(Protocol):
     @property
     def architecture(self) -> str:
         """transformers' `model_type` of the backbone, such as ``bert``."""
+        ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that share the model; none when there is but one task."""
         ...
 
     @property

@@ -18,6 +18,7 @@ def legality(
     form: str,
     architecture: str,
     task: str = "text_classification",
+    multitask: bool = False,
 ) -> Mapping[str, str]:
     """Returns, by strategy, why it isn't legal here; an empty text where it is.
 
@@ -27,15 +28,24 @@ def legality(
         form: Form of the head, ``linear`` or ``label_words``.
         architecture: transformers model type.
         task: Kind of the task.
+        multitask: Whether several tasks share the model.
     """
     return {
-        name: objection(host.get("strategy", name).tags, family, form, architecture, task)
+        name: objection(
+            host.get("strategy", name).tags, family, form, architecture, task, multitask=multitask
+        )
         for name in host.names("strategy")
     }
 
 
 def objection(
-    tags: Tags, family: str, form: str, architecture: str, task: str = "text_classification"
+    tags: Tags,
+    family: str,
+    form: str,
+    architecture: str,
+    task: str = "text_classification",
+    *,
+    multitask: bool = False,
 ) -> str:
     """Returns why tags rule a combination out, in a few words; an empty text where they don't."""
     if task not in tags.tasks:
@@ -52,6 +62,8 @@ def objection(
         return f"it doesn't know the architecture {architecture}"
     if architecture in tags.unsuited:
         return f"it doesn't work on {architecture}, {tags.unsuited[architecture]}"
+    if multitask and not tags.multitask:
+        return "it is for one task, and the case has several"
     return ""
 
 
@@ -63,21 +75,28 @@ def check_legal(
     form: str,
     architecture: str,
     task: str = "text_classification",
+    multitask: bool = False,
 ) -> None:
     """Refuses a combination that cannot work, before anything is loaded.
 
     Raises:
         ConfigError: With the reason, and the strategies that are legal instead.
     """
-    table = legality(host, family=family, form=form, architecture=architecture, task=task)
+    table = legality(
+        host, family=family, form=form, architecture=architecture, task=task, multitask=multitask
+    )
     if table[strategy]:
         legal = ", ".join(name for name, why in table.items() if not why)
         raise ConfigError(
             Problem(
                 "strategy.illegal",
                 "strategy",
-                f"a strategy for {task} on `{architecture}` with a {form} head",
+                f"a strategy for {task} on `{architecture}` with {_heads(form, multitask)}",
                 f"`{strategy}`: {table[strategy]}",
                 f"use one of {legal}" + (", or set head.form=linear" if form != "linear" else ""),
             )
         )
+
+
+def _heads(form: str, multitask: bool) -> str:
+    return f"{form} heads of several tasks" if multitask else f"a {form} head"

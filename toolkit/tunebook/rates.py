@@ -7,13 +7,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tunebook.config import CaseConfig
-from tunebook.data.loading import load_dataset
+from tunebook.config import ALONE, CaseConfig
+from tunebook.contracts import Prepared
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.host import PluginHost
 from tunebook.subject import Subject, seed_everything
-from tunebook.training.loop import TrainingJob
+from tunebook.subjects import Subjects, load_datasets
+from tunebook.training.loop import TrainingJob, joint_job
 from tunebook.training.precision import choose_precision
 from tunebook.training.rate_finder import RateFinderResult, sweep_rates
 
@@ -52,26 +53,35 @@ def find_learning_rate(
     host = host or PluginHost()
     seed_everything(case.seed)
     precision = choose_precision(case.training.precision)
-    dataset = load_dataset(case, host)
-    subject = Subject.build(case, host, dataset, precision)
+    subjects = Subjects.build(case, host, load_datasets(case, host), precision)
     with TemporaryDirectory() as folder:
         if case.pretraining is not None:
-            subject.pretrain(Path(folder), EventLog(None))
-        prepared = subject.prepare()
-        inputs = subject.inputs("train", prepared)
-        job = TrainingJob(
-            prepared=prepared,
-            train=inputs,
-            validation=inputs,
-            score=_no_scores,
-            primary=case.evaluation.primary,
-            config=case.training,
-            precision=precision,
-            seed=case.seed,
-            folder=Path(folder),
-            loss=dataset.form.loss(case.training, dataset.targets("train")),
-        )
+            subjects.pretrain(Path(folder), EventLog(None))
+        prepared = subjects.prepare()
+        jobs = {
+            name: _job(subject, subjects.of_task(name, prepared), Path(folder))
+            for name, subject in subjects.items()
+        }
+        alone = jobs.get(ALONE)
+        job = alone or joint_job(jobs, prepared, case.sampling.temperature)
         return sweep_rates(job, steps=steps, low=low, high=high)
+
+
+def _job(subject: Subject, prepared: Prepared, folder: Path) -> TrainingJob:
+    case = subject.case
+    inputs = subject.inputs("train", prepared)
+    return TrainingJob(
+        prepared=prepared,
+        train=inputs,
+        validation=inputs,
+        score=_no_scores,
+        primary=case.evaluation.primary,
+        config=case.training,
+        precision=subject.precision,
+        seed=case.seed,
+        folder=folder,
+        loss=subject.dataset.form.loss(case.training, subject.dataset.targets("train")),
+    )
 
 
 def _no_scores(logits: np.ndarray) -> dict[str, float]:  # noqa: ARG001 - nothing is evaluated

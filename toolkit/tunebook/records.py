@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tunebook.config import ALONE
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
 
 SCHEMA_VERSION = 1
@@ -98,6 +99,13 @@ class CurvePoint(Part):
     comparisons: tuple[Comparison, ...]
 
 
+class TaskRecord(Part):
+    """What a record keeps of one task of several."""
+
+    data: dict[str, Any] = Field(default_factory=dict)
+    report: EvalReport | None = None
+
+
 class RunRecord(Part):
     """`record.json`: all that a reader or a leaderboard needs to know of a run.
 
@@ -106,7 +114,8 @@ class RunRecord(Part):
         peak_memory_mb: Largest resident set of the process during the run.
         parameters: Trainable and total numbers, and the share.
         precision: What was computed in, and why.
-        report: The result on the test split, None until there is one.
+        report: The result on the test split, None until there is one, or where there are tasks.
+        tasks: Data and results by task, where several share the model.
         error: The error in its one shape when the run did not succeed.
     """
 
@@ -129,6 +138,7 @@ class RunRecord(Part):
     seconds: dict[str, float] = Field(default_factory=dict)
     peak_memory_mb: float | None = None
     report: EvalReport | None = None
+    tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     learning_curve: tuple[CurvePoint, ...] = ()
     warnings: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
@@ -136,6 +146,21 @@ class RunRecord(Part):
     def updated(self, **changes: Any) -> RunRecord:
         """Returns a copy with `changes`."""
         return self.model_copy(update=changes)
+
+    def with_tasks(self, found: Mapping[str, TaskRecord]) -> RunRecord:
+        """Returns a copy with the data and the result of each task, or of the only one."""
+        if ALONE in found:
+            return self.updated(data=found[ALONE].data, report=found[ALONE].report)
+        return self.updated(tasks=dict(found))
+
+    def by_task(self) -> dict[str, RunRecord]:
+        """Returns a record for each task; that of a single-task run is its own, `ALONE`."""
+        if not self.tasks:
+            return {ALONE: self}
+        return {
+            name: self.updated(data=task.data, report=task.report, tasks={})
+            for name, task in self.tasks.items()
+        }
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -216,6 +241,10 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def of_task(self, name: str) -> RunDirectory:
+        """Returns where predictions, errors, figures and report of a task lie."""
+        return RunDirectory(self.path / "tasks" / name) if name != ALONE else self
 
     @classmethod
     def create(cls, runs_dir: Path, case: str, label: str) -> RunDirectory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.config import CaseConfig
+from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
-from tunebook.data.loading import load_dataset
 from tunebook.environment import hardware, package_versions, peak_memory_mb
 from tunebook.errors import (
     TunebookError,
@@ -31,12 +30,14 @@ from tunebook.forms import TaskForm
 from tunebook.host import PluginHost, plugin_versions
 from tunebook.outcomes import UsedPlugin, home_of, recorded
 from tunebook.progress import progress_listener
-from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord
+from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord, TaskRecord
+from tunebook.rules import is_minimised
 from tunebook.runs import Run
-from tunebook.schema import CaseSchema, is_minimised, plugin_configs
+from tunebook.schema import CaseSchema, plugin_configs
 from tunebook.subject import Subject, draw_documents, seed_everything
+from tunebook.subjects import Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
-from tunebook.training.loop import TrainingJob, TrainingResult, train
+from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import choose_precision
 from tunebook.training.predict import predict_logits
 
@@ -109,9 +110,10 @@ def trace_learning_curve(
 
 def write_pictures(run: Run) -> None:
     """Draws the pictures of a run and writes its HTML report, from what lies on disk."""
-    save_gallery(run.directory, run.record, run.events)
-    examples = run.errors(EXAMPLES).to_dict("records")
-    write_report(run.directory, run.record, run.case, examples)
+    for each in (*run.tasks.values(), run):
+        examples = [] if each.tasks else each.errors(EXAMPLES).to_dict("records")
+        save_gallery(each.place, each.record, [] if each.task_name else each.events)
+        write_report(each.place, each.record, each.case, examples)
 
 
 @dataclass
@@ -144,27 +146,40 @@ class Execution:
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
         with self.stage("data"):
-            dataset = load_dataset(self.case, self.host)
-        self.write(data=_about_data(dataset), precision=vars(precision))
+            datasets = load_datasets(self.case, self.host)
+        about = {name: _about_data(dataset) for name, dataset in datasets.items()}
+        self.write_tasks({name: TaskRecord(data=data) for name, data in about.items()})
+        for name, texts in trained_elsewhere(datasets).items():
+            self.warn(f"{texts} texts that task {name} is judged by are trained on in another task")
+        self.write(precision=vars(precision))
         with self.stage("model"):
-            subject = Subject.build(self.case, self.host, dataset, precision, self.note)
-        self.write(model=subject.about())
-        self.pretrain(subject)
+            subjects = Subjects.build(self.case, self.host, datasets, precision, self.note)
+        self.write(model=subjects.first.about())
+        self.pretrain(subjects)
         with self.stage("strategy"):
-            prepared = subject.prepare()
+            prepared = subjects.prepare()
         self.prepared(prepared)
         with self.stage("training"):
-            result = self.train(subject, prepared)
+            result = self.train(subjects, prepared)
         with self.stage("evaluation"):
-            report = self.evaluate(subject, prepared)
-        self.write(
-            training=self.record.training | result.to_dict(),
-            report=report,
-            data=self.record.data | {"shortened_texts": subject.shortened},
+            reports = {
+                name: self.evaluate(name, subject, subjects.of_task(name, prepared))
+                for name, subject in subjects.items()
+            }
+        self.write_tasks(
+            {
+                name: TaskRecord(
+                    data=about[name] | {"shortened_texts": subject.shortened},
+                    report=reports[name],
+                )
+                for name, subject in subjects.items()
+            }
         )
-        self.notify("tunebook_evaluated", run=self.record, report=report)
+        self.write(training=self.record.training | result.to_dict())
+        for report in reports.values():
+            self.notify("tunebook_evaluated", run=self.record, report=report)
         with self.stage("saving"):
-            subject.save(self.directory.model, prepared)
+            subjects.save(self.directory.model, prepared)
         self.finish("succeeded")
         if pictures:
             with self.stage("report"):
@@ -172,11 +187,11 @@ class Execution:
         self.log(RunEnded("succeeded"))
         self.notify("tunebook_run_finished", run=self.record, record=self.record)
 
-    def pretrain(self, subject: Subject) -> None:
+    def pretrain(self, subjects: Subjects) -> None:
         """Pretrains the backbone where the case asks for it."""
         if self.case.pretraining is not None:
             with self.stage("pretraining"):
-                about = subject.pretrain(self.directory.checkpoints, self.log)
+                about = subjects.pretrain(self.directory.checkpoints, self.log)
             self.write(training={"pretraining": about})
 
     def prepared(self, prepared: Prepared) -> None:
@@ -184,52 +199,64 @@ class Execution:
         self.write(parameters=count_parameters(prepared.model))
         self.notify("tunebook_model_prepared", run=self.record, summary=self.record.parameters)
 
-    def train(self, subject: Subject, prepared: Prepared) -> TrainingResult:
+    def train(self, subjects: Subjects, prepared: Prepared) -> TrainingResult:
         """Trains the prepared model, after the stages that its strategy wants before."""
         if prepared.before is not None:
-            stages = subject.stages(prepared, self.directory.checkpoints, self.log)
+            stages = subjects.first.stages(prepared, self.directory.checkpoints, self.log)
             about = dict(prepared.before(stages))
             self.write(training=self.record.training | about)
-        inputs = {name: subject.inputs(name, prepared) for name in ("train", "validation")}
-        validation = draw_documents(inputs["validation"], self.case)
-        targets, form = validation.targets, subject.dataset.form
-        result = train(
-            TrainingJob(
-                prepared=prepared,
-                train=inputs["train"],
-                validation=validation,
-                score=lambda logits: self.score(logits, targets, form),
-                primary=self.case.evaluation.primary,
-                config=self.case.training,
-                precision=subject.precision,
-                seed=self.case.seed,
-                folder=self.directory.checkpoints,
-                loss=form.loss(self.case.training, subject.dataset.targets("train")),
-                minimise=is_minimised(self.host, self.case),
-                log=self.log,
-            )
-        )
+        jobs = {
+            name: self.job(subject, subjects.of_task(name, prepared))
+            for name, subject in subjects.items()
+        }
+        alone = jobs.get(ALONE)
+        result = train(alone or joint_job(jobs, prepared, self.case.sampling.temperature))
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
         return result
 
-    def score(self, logits: np.ndarray, targets: np.ndarray, form: TaskForm) -> dict[str, float]:
-        """Returns every score of the case's metrics."""
+    def job(self, subject: Subject, prepared: Prepared) -> TrainingJob:
+        """Returns what the training of one task needs."""
+        case = subject.case
+        inputs = {name: subject.inputs(name, prepared) for name in ("train", "validation")}
+        validation = draw_documents(inputs["validation"], case)
+        targets, form = validation.targets, subject.dataset.form
+        return TrainingJob(
+            prepared=prepared,
+            train=inputs["train"],
+            validation=validation,
+            score=lambda logits: self.score(case, logits, targets, form),
+            primary=case.evaluation.primary,
+            config=case.training,
+            precision=subject.precision,
+            seed=case.seed,
+            folder=self.directory.checkpoints,
+            loss=form.loss(case.training, subject.dataset.targets("train")),
+            minimise=is_minimised(self.host, case),
+            log=self.log,
+        )
+
+    def score(
+        self, case: CaseConfig, logits: np.ndarray, targets: np.ndarray, form: TaskForm
+    ) -> dict[str, float]:
+        """Returns every score of the metrics of a task."""
         predictions = form.predictions(targets, form.decode(logits))
         return {
             name: float(value)
-            for config in self.case.metrics
+            for config in case.metrics
             for name, value in self.host.create("metric", config)
             .compute(predictions)
             .scores.items()
         }
 
-    def evaluate(self, subject: Subject, prepared: Prepared) -> EvalReport:
-        """Scores the test split, once, beside the baselines."""
-        dataset, config = subject.dataset, self.case.evaluation
+    def evaluate(self, task: str, subject: Subject, prepared: Prepared) -> EvalReport:
+        """Scores the test split of a task, once, beside the baselines."""
+        dataset, case = subject.dataset, subject.case
+        place = self.directory.of_task(task)
+        place.path.mkdir(parents=True, exist_ok=True)
         logits = predict_logits(
             prepared.model,
             subject.inputs("test", prepared),
-            self.case.training.eval_batch_size,
+            case.training.eval_batch_size,
             subject.precision,
         )
         form = dataset.form
@@ -237,18 +264,18 @@ class Execution:
         write_predictions(
             predictions_frame(dataset.split("test"), predictions, form),
             form,
-            self.directory.predictions,
-            self.directory.errors,
+            place.predictions,
+            place.errors,
         )
         return evaluate(
             predictions,
-            metrics=[self.host.create("metric", m) for m in self.case.metrics],
-            baselines=_baselines(dataset, self.case),
+            metrics=[self.host.create("metric", m) for m in case.metrics],
+            baselines=_baselines(dataset, case),
             groups=dataset.groups("test"),
-            config=config,
+            config=case.evaluation,
             split="test",
             grouped=dataset.grouped,
-            seed=self.case.seed,
+            seed=case.seed,
         )
 
     @contextmanager
@@ -259,6 +286,11 @@ class Execution:
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
         self.write(seconds=self._seconds())
+
+    def write_tasks(self, found: Mapping[str, TaskRecord]) -> None:
+        """Writes the record with data and results of the tasks."""
+        self.record = self.record.with_tasks(found)
+        self.write()
 
     def write(self, **changes: Any) -> None:
         """Writes the record with `changes`."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunebook.config import ALONE, lay_over
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.events import read_events
 from tunebook.records import Comparison, EvalReport, RunDirectory, RunRecord, find_run
@@ -25,12 +26,35 @@ class Run:
 
     Attributes:
         directory: Where everything of it lies.
-        record: Its last written state.
+        task_name: The task that is looked at, `ALONE` for the whole run.
+        record: Its last written state; of one task, with the data and the result of that task.
     """
 
-    def __init__(self, directory: RunDirectory) -> None:
+    def __init__(self, directory: RunDirectory, task: str = ALONE) -> None:
         self.directory = directory
-        self.record: RunRecord = directory.read_record()
+        self.task_name = task
+        whole = directory.read_record()
+        self.record: RunRecord = whole.by_task()[task] if task else whole
+
+    @property
+    def place(self) -> RunDirectory:
+        """Where predictions, errors, figures and report lie."""
+        return self.directory.of_task(self.task_name)
+
+    @property
+    def tasks(self) -> dict[str, Run]:
+        """The run as each of its tasks sees it; none for a run of a single task."""
+        return {name: Run(self.directory, name) for name in self.record.tasks}
+
+    def task(self, name: str) -> Run:
+        """Returns the run as one of its tasks sees it: its data, scores, errors, classifier.
+
+        Raises:
+            ConfigError: It has no such task.
+        """
+        if name not in self.record.tasks:
+            raise ConfigError(self._no_task(f"`{name}`", name))
+        return Run(self.directory, name)
 
     @property
     def id(self) -> str:
@@ -42,7 +66,10 @@ class Run:
 
         Raises:
             ValueError: The run has none, since it did not succeed.
+            ConfigError: It has one for each task.
         """
+        if self.record.tasks:
+            raise ConfigError(self._no_task("none", ""))
         if self.record.report is None:
             raise ValueError(f"run {self.id} {self.record.status}: it has no result")
         return self.record.report
@@ -50,7 +77,9 @@ class Run:
     @property
     def case(self) -> dict[str, Any]:
         """The case as it was validated and run."""
-        return self.directory.read_case()
+        case = self.directory.read_case()
+        tasks = case.pop("tasks", {}) if self.task_name else {}
+        return lay_over(case, tasks.get(self.task_name, {}))
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -61,7 +90,7 @@ class Run:
         """The trained model."""
         from tunebook.export import load_classifier
 
-        return load_classifier(self.directory)
+        return load_classifier(self.directory, task=self.task_name)
 
     def predict(self, texts: list[str], pairs: list[str] | None = None) -> pd.DataFrame:
         """Returns each text, the second text beside it if there is one, and what is said of it."""
@@ -109,8 +138,8 @@ class Run:
         host = PluginHost()
         case = CaseSchema(host).validate(self.case)
         report = compare(
-            self._predictions(),
-            other._predictions(),
+            self._saved(self.place.predictions),
+            other._saved(other.place.predictions),
             form_of(case.task, self.report.classes),
             metrics=[host.create("metric", metric) for metric in case.metrics],
             config=case.evaluation,
@@ -124,15 +153,21 @@ class Run:
         ]
         return pd.DataFrame(rows).set_index("score").round(3)
 
-    def _predictions(self) -> pd.DataFrame:
-        """Returns what the model said of each test text."""
+    def _saved(self, table: Path) -> pd.DataFrame:
+        """Returns a table about the test texts.
+
+        Raises:
+            ConfigError: There is one for each task, or none.
+        """
         import pandas as pd
 
-        if not self.directory.predictions.is_file():
+        if self.record.tasks:
+            raise ConfigError(self._no_task("none", ""))
+        if not table.is_file():
             fix = "choose a run that `tunebook runs` lists as succeeded"
             found = self.record.status
             raise ConfigError(Problem("run.no_result", self.id, "a run with a result", found, fix))
-        return pd.read_parquet(self.directory.predictions)
+        return pd.read_parquet(table)
 
     def learning_curve(self) -> pd.DataFrame:
         """Returns the watched score by training-set size, beside the TF-IDF baseline."""
@@ -161,9 +196,7 @@ class Run:
 
     def errors(self, rows: int = 10) -> pd.DataFrame:
         """Returns the mistakes that the model was surest of, or the largest errors."""
-        import pandas as pd
-
-        errors = pd.read_parquet(self.directory.errors)
+        errors = self._saved(self.place.errors)
         return errors[[name for name in TOLD if name in errors]].head(rows)
 
     def figure(self, name: str) -> Any:
@@ -184,7 +217,7 @@ class Run:
             raise ConfigError(
                 Problem("run.figure", self.id, "the name of a picture", f"`{name}`", fix)
             )
-        path = self.directory.figures / f"{name}.png"
+        path = self.place.figures / f"{name}.png"
         if not path.is_file():
             return Markdown(f"*This run has nothing to draw for `{name}`.*")
         return Image(data=path.read_bytes())
@@ -192,15 +225,24 @@ class Run:
     def files(self) -> dict[str, str]:
         """Returns what lies where; only what exists."""
         places = ("notebook", "report", "model", "figures", "predictions", "errors")
-        paths = {name: getattr(self.directory, name) for name in places}
+        paths = {name: getattr(self.place, name) for name in places}
         return {name: str(path) for name, path in paths.items() if path.exists()}
 
     def __repr__(self) -> str:
         return f"Run({self.id!r}, {self.record.status}{self._headline()})"
 
     def _headline(self) -> str:
-        report = self.record.report
-        return f", {report.primary} {report.scores[report.primary]}" if report else ""
+        reports = {name: each.report for name, each in self.record.by_task().items()}
+        return "".join(
+            ", " + f"{name} {report.primary} {report.scores[report.primary]}".strip()
+            for name, report in reports.items()
+            if report
+        )
+
+    def _no_task(self, found: str, name: str) -> Problem:
+        names = [*self.record.tasks]
+        fix = did_you_mean(name, names) if names else "leave it out: the run has a single task"
+        return Problem("run.task", self.id, "the name of a task: run.task(NAME)", found, fix)
 
     def _repr_html_(self) -> str:
         rows = {

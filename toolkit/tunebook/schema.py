@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Union, get_args
+from types import GenericAlias
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from tunebook.config import CaseConfig, TaskConfig
+from tunebook.config import CaseConfig, TaskConfig, TaskSection
 from tunebook.errors import ConfigError, Problem, TunebookError, did_you_mean, shorten
 from tunebook.host import PluginHost
+from tunebook.rules import broken_rules
 from tunebook.specs import TASKS
 
 PLUGIN_FIELDS: Mapping[str, tuple[str, bool]] = {
@@ -40,7 +42,7 @@ class CaseSchema:
             ConfigError: With every problem there is, each with its path and what to do.
             MachineError: A plugin of the case needs a package that isn't installed.
         """
-        content = self._with_task_defaults(expand(self.host, content))
+        content = _with_data(self._with_task_defaults(expand(self.host, content)))
         try:
             text = json.dumps(content)
         except (TypeError, ValueError) as error:
@@ -58,7 +60,7 @@ class CaseSchema:
         except ValidationError as error:
             problems = [p for each in error.errors() for p in self._problems(each, content)]
             raise ConfigError(*problems) from error
-        problems = [*self._beyond_types(case)]
+        problems = [*broken_rules(self.host, case)]
         if problems:
             raise ConfigError(*problems)
         for kind, config in plugin_configs(case):
@@ -69,11 +71,19 @@ class CaseSchema:
         """Returns the JSON Schema of a case."""
         return self.model.model_json_schema()
 
-    def _with_task_defaults(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Returns `content` with the metrics and the primary score that suit the kind of task."""
-        task = content.get("task")
-        given = task.get("kind") if isinstance(task, Mapping) else None
-        kind = TASKS.get(given or TaskConfig().kind)
+    def _with_task_defaults(
+        self, content: dict[str, Any], usual: str = TaskConfig().kind
+    ) -> dict[str, Any]:
+        """Returns `content` with the metrics and the primary score that suit the kind of task.
+
+        One of several tasks takes them from the case, unless it is of another kind.
+        """
+        task, tasks = content.get("task"), content.get("tasks")
+        given = (task.get("kind") if isinstance(task, Mapping) else None) or usual
+        if isinstance(tasks, Mapping):
+            made = {name: self._task_defaults(section, given) for name, section in tasks.items()}
+            content = {**content, "tasks": made}
+        kind = TASKS.get(given) if isinstance(given, str) else None
         evaluation = content.get("evaluation", {})
         if kind is None or not isinstance(evaluation, Mapping):
             return content  # which is a problem of its own
@@ -82,62 +92,10 @@ class CaseSchema:
         evaluation = {"primary": kind.primary, **evaluation}
         return {"metrics": metrics, **content, "evaluation": evaluation}
 
-    def _beyond_types(self, case: CaseConfig) -> Iterator[Problem]:
-        yield from _metric_problems(self.host, case)
-        yield from _class_problems(case)
-        yield from _head_problems(self.host, case)
-        if case.text.stride >= case.text.max_tokens - 2 and case.text.long_texts == "windows":
-            yield Problem(
-                "config.stride",
-                "text.stride",
-                f"less than max_tokens - 2 = {case.text.max_tokens - 2}",
-                str(case.text.stride),
-                "make the windows longer or their overlap smaller",
-            )
-        strategies = {d.name: d.tags.tasks for d in self.host.descriptors("strategy")}
-        tasks = strategies[case.strategy.kind]
-        if case.task.kind not in tasks:
-            legal = [name for name, theirs in strategies.items() if case.task.kind in theirs]
-            yield Problem(
-                "config.illegal",
-                "strategy",
-                f"a strategy for {case.task.kind}",
-                f"`{case.strategy.kind}`, which is for {', '.join(tasks)}",
-                f"use one of {', '.join(legal)}",
-            )
-        yield from self._pretraining_problems(case)
-
-    def _pretraining_problems(self, case: CaseConfig) -> Iterator[Problem]:
-        """What is learnt from texts must have a place in the strategy, and the other way round."""
-        strategy, method = case.strategy, case.pretraining and case.pretraining.method
-        allowed = self.host.get("strategy", strategy.kind).tags.pretraining
-        untrained = strategy.language_adapters
-        if method is not None and method not in allowed:
-            strategies = self.host.descriptors("strategy")
-            fitting = [each.name for each in strategies if method in each.tags.pretraining]
-            yield Problem(
-                "pretraining.illegal",
-                "pretraining.method",
-                f"{' or '.join(f'`{name}`' for name in allowed)} before `{strategy.kind}`",
-                f"`{method}`, which goes with {', '.join(fitting) or 'no strategy that is here'}",
-                f"set pretraining.method={allowed[-1]}, or choose such a strategy",
-            )
-        elif method == "adapter" and not untrained:
-            yield Problem(
-                "pretraining.no_adapter",
-                "strategy.adapters",
-                "an adapter without `run`, which pretraining is to train",
-                "none",
-                "add `adapters: {language: {}}` and `composition: {stack: [language, task]}`",
-            )
-        elif untrained and method != "adapter":
-            yield Problem(
-                "pretraining.missing",
-                f"strategy.adapters.{untrained[0]}",
-                "the `run` that trained it, or pretraining with `method: adapter`, which trains it",
-                "neither",
-                "set pretraining.method=adapter, or name a run",
-            )
+    def _task_defaults(self, section: Any, usual: str) -> Any:
+        task = section.get("task") if isinstance(section, Mapping) else None
+        other = isinstance(task, Mapping) and task.get("kind", usual) != usual
+        return self._with_task_defaults(dict(section)) if other else section
 
     def _problems(self, error: Any, content: Mapping[str, Any]) -> list[Problem]:
         path = _path(error["loc"], content)
@@ -147,75 +105,6 @@ class CaseSchema:
             places = [f"{fault.where}.{problem.where}".rstrip(".") for problem in own.problems]
             return [replace(p, where=w) for p, w in zip(own.problems, places, strict=True)]
         return [_BUILDERS.get(error["type"], _invalid)(fault)]
-
-
-def is_minimised(host: PluginHost, case: CaseConfig) -> bool:
-    """Whether the score that choices are made on is better the lower it is."""
-    return case.evaluation.primary in lower_is_better(host, case)
-
-
-def lower_is_better(host: PluginHost, case: CaseConfig) -> frozenset[str]:
-    """Returns the scores of a case's metrics that are better the lower they are."""
-    metrics = [host.get("metric", config.kind) for config in case.metrics]
-    return frozenset(name for metric in metrics for name in metric.lower_is_better)
-
-
-def _metric_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
-    """Yields metrics that don't suit the task, and a primary score that nothing gives."""
-    task = case.task.kind
-    suitable = [metric.name for metric in host.descriptors("metric") if task in metric.tasks]
-    scores = []
-    for place, config in enumerate(case.metrics):
-        metric = host.get("metric", config.kind)
-        if task in metric.tasks:
-            scores += metric.scores_of(task)
-            continue
-        yield Problem(
-            "config.metric",
-            f"metrics.{place}",
-            f"a metric for {task}",
-            f"`{config.kind}`, which is for {', '.join(metric.tasks)}",
-            f"use one of {', '.join(suitable)}, or leave `metrics` out",
-        )
-    if case.evaluation.primary not in scores:
-        yield Problem(
-            "config.primary",
-            "evaluation.primary",
-            "a score of one of the case's metrics",
-            f"`{case.evaluation.primary:.100}`",
-            did_you_mean(case.evaluation.primary, scores),
-        )
-
-
-def _class_problems(case: CaseConfig) -> Iterator[Problem]:
-    """Yields settings about classes, and about words for them, that the task has no use for."""
-    kind = TASKS[case.task.kind]
-    words = case.head.form == "label_words" or bool(case.head.label_words)
-    if words and "label_words" not in kind.forms:
-        yield Problem(
-            "head.form",
-            "head",
-            f"a linear head, the only one for {kind.name}",
-            "label words",
-            "set head.form=linear and leave head.label_words out",
-        )
-    if kind.classes:
-        return
-    settings = {
-        "train_per_class": (case.train_per_class is not None, "set limits.train_rows instead"),
-        "evaluation.learning_curve": (bool(case.evaluation.learning_curve), "leave it out"),
-        "training.class_weights": (case.training.class_weights != "none", "leave it out"),
-        "training.label_smoothing": (case.training.label_smoothing > 0, "leave it out"),
-    }
-    for where, (given, fix) in settings.items():
-        if given:
-            yield Problem(
-                "config.no_classes",
-                where,
-                f"nothing, for {kind.name} has no classes",
-                "a value",
-                fix,
-            )
 
 
 @dataclass(frozen=True)
@@ -236,31 +125,27 @@ class Fault:
         return shorten(self.error["input"])
 
 
-def _head_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
-    """Yields a head that starts at random and is not trained."""
-    tags = host.get("strategy", case.strategy.kind).tags
-    ready = tags.fits_head or case.head.init == "probe" or case.head.form == "label_words"
-    if not (case.training.epochs or ready):
-        yield Problem(
-            "config.untrained_head",
-            "training.epochs",
-            "more than 0, since the head starts at random",
-            f"{case.training.epochs:g}",
-            "raise it, or set head.init=probe, which fits the head beforehand",
-        )
-
-
 def case_model(host: PluginHost) -> type[CaseConfig]:
     """Returns CaseConfig with its plugin fields closed to what `host` has."""
+    section = create_model("TaskSection", __base__=TaskSection, **_closed(host, TaskSection))
+    fields = _closed(host, CaseConfig)
+    tasks = CaseConfig.model_fields["tasks"]
+    name, _ = get_args(tasks.annotation)
+    fields["tasks"] = (GenericAlias(dict, (name, section)), tasks)
+    return create_model("CaseConfig", __base__=CaseConfig, **fields)
+
+
+def _closed(host: PluginHost, model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the plugin fields of `model`, each a union of the configs that `host` has."""
     fields: dict[str, Any] = {}
     for name, (kind, is_list) in PLUGIN_FIELDS.items():
         configs = [descriptor.config for descriptor in host.descriptors(kind)]
-        if not configs:
+        if not configs or name not in model.model_fields:
             continue
         annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
         if len(configs) > 1:
             annotation = Annotated[annotation, Field(discriminator="kind")]
-        base = CaseConfig.model_fields[name]
+        base = model.model_fields[name]
         if is_list:
             annotation = tuple[annotation, ...]
         if base.default is None:
@@ -269,16 +154,18 @@ def case_model(host: PluginHost) -> type[CaseConfig]:
             annotation,
             Field(default=base.default, description=base.description),
         )
-    return create_model("CaseConfig", __base__=CaseConfig, **fields)
+    return fields
 
 
 def plugin_configs(case: CaseConfig) -> list[tuple[str, Any]]:
-    """Returns (kind, config) of every plugin that a case uses."""
+    """Returns (kind, config) of every plugin that a case uses, each once."""
     found: list[tuple[str, Any]] = []
-    for name, (kind, is_list) in PLUGIN_FIELDS.items():
-        value = getattr(case, name)
-        items = value if is_list else (value,)
-        found += [(kind, item) for item in items if item is not None]
+    for each in case.by_task().values():
+        for name, (kind, is_list) in PLUGIN_FIELDS.items():
+            value = getattr(each, name)
+            items = value if is_list else (value,)
+            used = [(kind, item) for item in items if item is not None]
+            found += [pair for pair in used if pair not in found]
     return found
 
 
@@ -306,7 +193,34 @@ def expand(host: PluginHost, content: Mapping[str, Any]) -> dict[str, Any]:
             expanded[name] = [expand_shorthand(kind, item, names) for item in value]
         elif name in expanded:
             expanded[name] = expand_shorthand(kind, value, names)
+    tasks = expanded.get("tasks")
+    if isinstance(tasks, Mapping):
+        expanded["tasks"] = {
+            name: expand(host, task) if isinstance(task, Mapping) else task
+            for name, task in tasks.items()
+        }
     return expanded
+
+
+def _with_data(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns `content` with the data of its first task where all tasks have data of their own.
+
+    Raises:
+        ConfigError: There are no data for a task.
+    """
+    tasks = content.get("tasks")
+    if "data" in content or not tasks or not isinstance(tasks, Mapping):
+        return content
+    sections = {name: task for name, task in tasks.items() if isinstance(task, Mapping)}
+    lacking = [name for name, task in sections.items() if not task.get("data")]
+    if lacking:
+        fix = "add it, or `data` to the case, for all tasks that have none"
+        expected = "where the records of the task come from"
+        places = [f"tasks.{name}.data" for name in lacking]
+        raise ConfigError(
+            *(Problem("config.missing_key", p, expected, "nothing", fix) for p in places)
+        )
+    return {**content, "data": next(iter(sections.values()))["data"]} if sections else content
 
 
 def _path(location: Sequence[Any], content: Any) -> list[Any]:
@@ -329,14 +243,17 @@ def _path(location: Sequence[Any], content: Any) -> list[Any]:
 def _model_at(model: type[BaseModel], path: Sequence[Any], content: Any) -> type[BaseModel] | None:
     """Returns the model class that the mapping at `path` is validated against."""
     current: type[BaseModel] = model
+    keyed = False
     for part in path:
         content = content[part] if _has(content, part) else None
-        if isinstance(part, int):
+        if keyed or isinstance(part, int):
+            keyed = False
             continue
         field = current.model_fields.get(part)
         if field is None:
             return None
         models = models_in(field.annotation)
+        keyed = get_origin(field.annotation) is dict
         item = content[0] if isinstance(content, list) and content else content
         kind = item.get("kind") if isinstance(item, Mapping) else item
         chosen = [m for m in models if kind in _kinds_of(m)] or models

@@ -90,6 +90,7 @@ class Tags:
         unsuited: By model type, why it doesn't work there in spite of all the above.
         fits_head: The head is fitted before the task stage, which may then be left out.
         pretraining: Methods of `pretraining` that may come before it.
+        multitask: Several tasks with a head each may share the model.
     """
 
     tasks: tuple[str, ...] = tuple(TASKS)
@@ -100,6 +101,7 @@ class Tags:
     unsuited: Mapping[str, str] = field(default_factory=dict)
     fits_head: bool = False
     pretraining: tuple[str, ...] = ("full", "lora")
+    multitask: bool = True
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from tunebook.data.dataset import SPLITS, Dataset
 from tunebook.data.tokens import encode
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
-from tunebook.export import save_classifier
 from tunebook.host import PluginHost
 from tunebook.legality import check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
-from tunebook.schema import lower_is_better
+from tunebook.rules import lower_is_better
 from tunebook.tasks.build import build_classifier, head_form
+from tunebook.tasks.multi_task import MultiTaskClassifier
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 from tunebook.training.features import cached_features, fingerprint
@@ -80,9 +80,26 @@ class Subject:
         dataset: Dataset,
         precision: Precision,
         note: Callable[[str], None] = lambda _: None,
+        *,
+        beside: Subject | None = None,
+        multitask: bool = False,
     ) -> Subject:
-        """Loads tokenizer and backbone and puts a new head on top."""
-        base = resolve_model(host.create("model", case.model).files(), host.names("model"))
+        """Loads tokenizer and backbone and puts a new head on top.
+
+        Args:
+            case: Of one task.
+            host: Plugins.
+            dataset: Of that task.
+            precision: What is computed in.
+            note: Told what a reader of the run should know.
+            beside: Whose tokenizer and backbone are taken, None to load them.
+            multitask: Whether other tasks will share the backbone.
+        """
+        base = (
+            beside.base
+            if beside
+            else resolve_model(host.create("model", case.model).files(), host.names("model"))
+        )
         _check_length(case, base)
         family = model_family(base.folder)
         check_legal(
@@ -92,8 +109,9 @@ class Subject:
             form=head_form(case.head, family, case.task.kind),
             architecture=base.architecture,
             task=case.task.kind,
+            multitask=multitask,
         )
-        tokenizer = load_tokenizer(base.folder)
+        tokenizer = beside.tokenizer if beside else load_tokenizer(base.folder)
         if case.pretraining is not None:
             choose_objective(case.pretraining, family, base.architecture, tokenizer)
         model = build_classifier(
@@ -103,6 +121,7 @@ class Subject:
             case.head,
             task=case.task,
             hidden_dropout=case.training.hidden_dropout,
+            backbone=beside.model.backbone if beside else None,
         )
         return cls(case, host, dataset, precision, base, tokenizer, model.to(device()), note=note)
 
@@ -120,7 +139,8 @@ class Subject:
         assert self.case.pretraining is not None
         strategy, adapter = self.host.create("strategy", self.case.strategy), None
         if isinstance(strategy, LanguageStrategy):
-            adapter = partial(strategy.learn_language, self.model, context=self.context())
+            context = self.context(self.model, self.case.text.max_tokens)
+            adapter = partial(strategy.learn_language, self.model, context=context)
         about = pretrain(
             Pretraining(
                 self.case.pretraining,
@@ -157,6 +177,11 @@ class Subject:
 
     def prepare(self) -> Prepared:
         """Gives the head its start values and lets the strategy change the model."""
+        self.start_head()
+        return self.adapt(self.model, self.context(self.model, self.case.text.max_tokens))
+
+    def start_head(self) -> None:
+        """Gives the head its start values."""
         if self.case.head.init == "probe":
             inputs = self.tokens_of("train")
             balanced = self.case.training.class_weights != "none"
@@ -168,19 +193,27 @@ class Subject:
                 c=self.case.head.probe_c,
                 balanced=balanced,
             )
+
+    def adapt(self, model: Any, context: Context) -> Prepared:
+        """Lets the strategy change a model: the classifier, or it and others on its backbone."""
         strategy = self.host.create("strategy", self.case.strategy)
-        prepared = strategy.prepare(self.model, self.context())
+        prepared = strategy.prepare(model, context)
         self._keep_prefix(prepared)
         return prepared
 
-    def context(self) -> Context:
-        """Returns what the strategy is told."""
+    def context(self, model: Any, max_tokens: int) -> Context:
+        """Returns what the strategy is told.
+
+        Args:
+            model: What it will change, see `adapt`.
+            max_tokens: Longest input.
+        """
         longest = self.base.max_positions
         return Context.of(
-            self.model,
+            model,
             self.case.training,
-            free_positions=None if longest is None else longest - self.case.text.max_tokens,
-            weights=self.adapted if self._moved else self.base.sha256,
+            free_positions=None if longest is None else longest - max_tokens,
+            weights=self.adapted if self.moved else self.base.sha256,
             primary=self.case.evaluation.primary,
             lower_is_better=lower_is_better(self.host, self.case),
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
@@ -188,7 +221,7 @@ class Subject:
         )
 
     @property
-    def _moved(self) -> bool:
+    def moved(self) -> bool:
         """Whether pretraining has changed the pretrained weights; an adapter stands beside them."""
         pretraining = self.case.pretraining
         return bool(self.adapted) and pretraining is not None and pretraining.method != "adapter"
@@ -243,10 +276,13 @@ class Subject:
         blocks = blocks_of(model.backbone)
         if prepared.cache_features:
             keep_in_evaluation(model.backbone)
-        if not 0 < count < len(blocks) or not isinstance(model, TextClassifier):
+        known = isinstance(model, TextClassifier | MultiTaskClassifier)
+        if not 0 < count < len(blocks) or not known:
             return
         prefix = Prefix(model.backbone, blocks, count)
         prefix.silence()
+        if isinstance(model, MultiTaskClassifier):
+            return
         tokens = [self.tokens_of(split) for split in SPLITS]
         size = sum(states_bytes(each, width(model.backbone)) for each in tokens) / 2**30
         if not self.case.training.cache_frozen or model.start is not None:
@@ -269,20 +305,6 @@ class Subject:
             lambda: compute_states(model, prefix, tokens, size, self.precision),
         )
         return PrefixInputs(tokens, states)
-
-    def save(self, folder: Path, prepared: Prepared) -> None:
-        """Writes the trained model."""
-        save_classifier(
-            folder,
-            prepared,
-            self.tokenizer,
-            self.case,
-            self.dataset.classes,
-            self.base,
-            self.precision,
-            scale=self.dataset.scale,
-            complete=self._moved,
-        )
 
 
 def seed_everything(seed: int) -> None:

@@ -106,13 +106,19 @@ def next_commands(settings: Settings, run: RunDirectory) -> list[str]:
     where = f" --runs-dir {shlex.quote(place)}" if place else ""
     commands = [f"tunebook show {run.run_id}{where}"]
     if run.model.is_dir():
-        commands.append(f'tunebook predict {run.run_id} "text"{where}')
+        tasks = run.read_record().tasks
+        task = f" --task {next(iter(tasks))}" if tasks else ""
+        commands.append(f'tunebook predict {run.run_id}{task} "text"{where}')
     return commands
 
 
 def headline(record: RunRecord) -> str:
     """Returns the primary score with its interval and its lead over the baselines."""
-    report = record.report
+    parts = ((name, _headline(each.report)) for name, each in record.by_task().items())
+    return "; ".join(f"{name} {part}".strip() for name, part in parts if part)
+
+
+def _headline(report: EvalReport | None) -> str:
     if report is None or report.primary not in report.scores:
         return ""
     leads = "".join(
@@ -125,7 +131,9 @@ def headline(record: RunRecord) -> str:
 
 
 def headline_data(record: RunRecord) -> dict[str, Any] | None:
-    """Returns the primary score with its interval as JSON types."""
+    """Returns the primary score with its interval as JSON types; by task where there are some."""
+    if record.tasks:
+        return {name: headline_data(each) for name, each in record.by_task().items()}
     report = record.report
     if report is None or report.primary not in report.scores:
         return None
@@ -136,8 +144,10 @@ def _show_text(run: RunDirectory, record: RunRecord, case: dict[str, Any]) -> It
     yield table(_facts(run, record))
     if record.error:
         yield "\n".join(str(Problem(**p)) for p in record.error.get("problems", []))
-    if record.report:
-        yield from _report_text(record.report)
+    for name, each in record.by_task().items():
+        if each.report:
+            parts = [*_report_text(each.report)]
+            yield from [f"task {name}: {part}" for part in parts] if name else parts
     if record.warnings:
         yield "warnings\n" + "\n".join(f"  {text}" for text in record.warnings)
     if case:

@@ -14,7 +14,9 @@ import click
 from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.cli.history import chosen_run
+from tunebook.config import ALONE
 from tunebook.errors import ConfigError, DataError, Problem, did_you_mean, shorten
+from tunebook.runs import Run
 
 if TYPE_CHECKING:
     from tunebook.records import RunDirectory
@@ -29,6 +31,7 @@ Row = tuple[str, Any]
 @click.option("--column", help="Column of the texts (default: the one the run was trained on).")
 @click.option("--pair", "pairs", multiple=True, help="Second text; once for each TEXT.")
 @click.option("--pair-column", help="Column of the second texts (default: as in training).")
+@click.option("--task", default=ALONE, help="Which task's, where the run trained several.")
 @click.pass_obj
 def predict_command(
     settings: Settings,
@@ -38,6 +41,7 @@ def predict_command(
     column: str | None,
     pairs: tuple[str, ...],
     pair_column: str | None,
+    task: str,
 ) -> Answer:
     """Classify texts, or the lines or rows of a file, with the model of RUN.
 
@@ -46,15 +50,18 @@ def predict_command(
     """
     directory = chosen_run(settings, run)
     problem = _usage_problem(directory, texts, file, column or pair_column)
-    problem = problem or _pair_problem(directory, texts, file, pairs, pair_column)
+    columns = {} if problem else _trained_columns(directory, task)
+    problem = problem or _pair_problem(columns["pair"], texts, file, pairs, pair_column)
     if problem:
         raise ConfigError(problem)
-    read = checked_texts(_rows(directory, file, column) if file else _arguments(texts))
-    second = _second_texts(directory, file, pairs, pair_column)
+    read = checked_texts(
+        _rows(file, column or columns["text"] or "text") if file else _arguments(texts)
+    )
+    second = _second_texts(columns["pair"], file, pairs, pair_column)
 
     from tunebook.export import load_classifier
 
-    classifier = load_classifier(directory)
+    classifier = load_classifier(directory, task=task)
     told = classifier.predict(read) if second is None else classifier.predict(read, second)
     inputs = {"text": read} | ({} if second is None else {"pair": second})
     rows = zip(*inputs.values(), strict=True)
@@ -77,24 +84,23 @@ def _as_table(predictions: Sequence[Mapping[str, Any]], inputs: Sequence[str]) -
 
 
 def _second_texts(
-    run: RunDirectory, file: Path | None, pairs: Sequence[str], column: str | None
+    trained: str | None, file: Path | None, pairs: Sequence[str], column: str | None
 ) -> list[str] | None:
     """Returns the second texts, None for a model of single texts."""
-    trained = _trained_column(run, "pair")
     if trained is None:
         return None
-    return checked_texts(_rows(run, file, column or trained) if file else _arguments(pairs))
+    return checked_texts(_rows(file, column or trained) if file else _arguments(pairs))
 
 
 def _pair_problem(
-    run: RunDirectory,
+    trained: str | None,
     texts: Sequence[str],
     file: Path | None,
     pairs: Sequence[str],
     pair_column: str | None,
 ) -> Problem | None:
-    """Returns what is wrong with the second texts, for the model that the run has."""
-    where, trained = "tunebook predict", _trained_column(run, "pair")
+    """Returns what is wrong with the second texts, for a model of the column `trained`."""
+    where = "tunebook predict"
     if trained is None and (pairs or pair_column):
         fix = "drop --pair and --pair-column"
         return Problem("predict.pairs", where, "texts that stand alone", "second texts", fix)
@@ -166,7 +172,7 @@ def _arguments(texts: Sequence[str]) -> list[Row]:
     return [(f"text {number}", text) for number, text in enumerate(texts, 1)]
 
 
-def _rows(run: RunDirectory, file: Path, column: str | None) -> list[Row]:
+def _rows(file: Path, column: str) -> list[Row]:
     reader = READERS.get(file.suffix.lower())
     if reader is None:
         fix = "rename it, or convert it"
@@ -184,19 +190,26 @@ def _rows(run: RunDirectory, file: Path, column: str | None) -> list[Row]:
         fix = "save it as UTF-8"
         problem = Problem("predict.encoding", str(file), "UTF-8 text", str(error), fix)
         raise DataError(problem) from error
-    rows = reader(file, content, column or _trained_column(run, "text") or "text")
+    rows = reader(file, content, column)
     if not rows:
         raise DataError(Problem("predict.empty", str(file), "some rows", "none", "fill the file"))
     return rows
 
 
-def _trained_column(run: RunDirectory, name: str) -> str | None:
-    """Returns which column the texts, or the second texts, of the run's data were in."""
+def _trained_columns(run: RunDirectory, task: str) -> dict[str, str | None]:
+    """Returns which columns the texts and the second texts of the task's data were in.
+
+    Raises:
+        ConfigError: The run has several tasks, and none of this name.
+    """
+    view = Run(run)
+    if task != ALONE or view.tasks:
+        view = view.task(task)
     try:
-        column = run.read_case()["task"].get(name)
+        found = view.case["task"]
+        return {name: found.get(name) for name in ("text", "pair")}
     except (ConfigError, KeyError, TypeError, AttributeError):
-        return None
-    return None if column is None else str(column)
+        return {"text": None, "pair": None}
 
 
 def _read_lines(file: Path, content: str, column: str) -> list[Row]:  # noqa: ARG001 - one shape

@@ -33,17 +33,20 @@ BUDGET, LIMIT_TRAIN, LIMIT_VALIDATION, LIMIT_TEST = 101, 102, 103, 104
 """Second part of the seed of each draw, so that one draw doesn't shift the others."""
 
 
-def load_dataset(case: CaseConfig, host: PluginHost | None = None) -> Dataset:
+def load_dataset(
+    case: CaseConfig, host: PluginHost | None = None, source: SourceData | None = None
+) -> Dataset:
     """Returns the data of a case, ready to be tokenised.
 
-    The split depends on the seed of the split only; draws and augmentation on the case's seed.
+    `source` is what the case's data source gives, read when None. The split depends on the seed of
+    the split only; draws and augmentation on the case's seed.
 
     Raises:
         DataError: The data cannot be used as they are; all problems of a step are collected.
         MachineError: The source needs a package or a network that isn't there.
     """
     host = host or PluginHost()
-    source = _load(case, host)
+    source = load_source(case, host) if source is None else source
     cleaning = clean(source.rows, source.card, case)
     form = form_of(case.task)
     _handle_rare_classes(cleaning, case, form)
@@ -78,7 +81,13 @@ def load_dataset(case: CaseConfig, host: PluginHost | None = None) -> Dataset:
     )
 
 
-def _load(case: CaseConfig, host: PluginHost) -> SourceData:
+def load_source(case: CaseConfig, host: PluginHost) -> SourceData:
+    """Returns what the data source of a case gives.
+
+    Raises:
+        ConfigError: That isn't what a data source has to give.
+        DataError: The data cannot be read.
+    """
     source = host.create("datasource", case.data).load()
     if not (isinstance(source, SourceData) and isinstance(source.rows, pd.DataFrame)):
         raise ConfigError(

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
+from tunebook.config import MEAN
 from tunebook.evaluation.figures import (
     class_balance,
     confusion_heatmap,
@@ -83,7 +84,7 @@ def save_gallery(run: RunDirectory, record: RunRecord, events: Events) -> list[s
         MachineError: The folder cannot be written to.
     """
     run.figures.mkdir(exist_ok=True)
-    primary = record.report.primary if record.report else ""
+    primary = record.report.primary if record.report else MEAN if record.tasks else ""
     drawn = []
     for name, (material, function) in PICTURES.items():
         content = material(Material(run, record, events))

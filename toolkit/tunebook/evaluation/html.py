@@ -76,6 +76,7 @@ def write_report(
         report=record.report,
         title=case.get("title") or record.case,
         facts=_facts(record),
+        tasks=[_task(run, name, each) for name, each in record.by_task().items() if name],
         headline=_headline(record.report) if record.report else [],
         score_table=score_table(record.report) if record.report else None,
         card=pairs(record.data.get("card") or {}),
@@ -105,6 +106,17 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("started", f"{started:%Y-%m-%d %H:%M} UTC"),
         ("status", record.status.replace("_", " ")),
     ]
+
+
+def _task(run: RunDirectory, name: str, record: RunRecord) -> dict[str, Any]:
+    """Returns what the report of several tasks says of one; the task has a report of its own."""
+    return {
+        "name": name,
+        "headline": _headline(record.report) if record.report else [],
+        "score_table": score_table(record.report) if record.report else None,
+        "split_table": split_table(record.data),
+        "figures": _figures(run.of_task(name).figures),
+    }
 
 
 def _headline(report: EvalReport) -> list[str]:

@@ -1,5 +1,10 @@
 """Trained models on disk."""
 
-from tunebook.export.bundle import Classifier, load_classifier, save_classifier
+from tunebook.export.bundle import (
+    Classifier,
+    load_classifier,
+    load_classifiers,
+    save_classifier,
+)
 
-__all__ = ["Classifier", "load_classifier", "save_classifier"]
+__all__ = ["Classifier", "load_classifier", "load_classifiers", "save_classifier"]

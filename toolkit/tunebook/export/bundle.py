@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,10 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tunebook.config import CaseConfig
+from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared, RestorableStrategy, Strategy
 from tunebook.data.tokens import encode
-from tunebook.errors import ConfigError, DataError, Problem
+from tunebook.errors import ConfigError, DataError, Problem, did_you_mean
 from tunebook.forms import UNSCALED, Scale, form_of
 from tunebook.host import PluginHost
 from tunebook.models.gate import check_configs
@@ -33,6 +33,7 @@ from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.records import RunDirectory, write_atomically
 from tunebook.schema import CaseSchema
 from tunebook.tasks.build import build_classifier
+from tunebook.tasks.multi_task import MultiTaskClassifier
 from tunebook.tasks.text_classification import load_trainable, trainable_state
 from tunebook.training.context import Context
 from tunebook.training.inputs import token_inputs
@@ -100,17 +101,18 @@ def save_classifier(
     prepared: Prepared,
     tokenizer: Any,
     case: CaseConfig,
-    classes: Sequence[str],
+    classes: Sequence[str] | Mapping[str, Sequence[str]],
     base: ResolvedModel,
     precision: Precision,
     *,
-    scale: Scale = UNSCALED,
+    scale: Scale | Mapping[str, Scale] = UNSCALED,
     complete: bool = False,
 ) -> None:
     """Writes a trained classifier into `folder`, whole or not at all.
 
-    All weights are stored when most were trained, or when `complete` says that others than the
-    strategy's trainable ones have changed as well.
+    `classes` and `scale` are by task where several share the model. All weights are stored when
+    most were trained, or when `complete` says that others than the strategy's trainable ones have
+    changed as well.
     """
     model = prepared.model
     trained = trainable_state(model)
@@ -124,8 +126,8 @@ def save_classifier(
         }
     content = {
         "format": FORMAT,
-        "classes": list(classes),
-        "scale": list(scale),
+        "classes": _listed(classes),
+        "scale": _listed(scale),
         "complete": complete,
         "base": {"source": base.source, "sha256": base.sha256},
         "precision": precision.name,
@@ -139,12 +141,36 @@ def save_classifier(
         write_atomically(place / "tunebook.json", json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = None) -> Classifier:
+def load_classifier(
+    run: RunDirectory | Path | str, host: PluginHost | None = None, task: str = ALONE
+) -> Classifier:
     """Returns the classifier of a run, or of a copied `model/` folder.
 
+    Args:
+        run: Where it lies.
+        host: Plugins; all installed ones when None.
+        task: Which task's, where the run trained several.
+
     Raises:
-        ConfigError: There is no trained model, or its pretrained weights have changed.
+        ConfigError: There is no trained model or no such task, or the pretrained weights have
+            changed.
         MachineError: A package that the model needs isn't installed.
+    """
+    folder = run.model if isinstance(run, RunDirectory) else _model_folder(Path(run))
+    _check_task(folder, task, _by_task(_read(folder)["classes"]))
+    return load_classifiers(folder, host)[task]
+
+
+def load_classifiers(
+    run: RunDirectory | Path | str, host: PluginHost | None = None
+) -> dict[str, Classifier]:
+    """Returns the classifier of every task of a run; of a single-task run that of `ALONE`.
+
+    They share one backbone in memory.
+
+    Raises:
+        ConfigError: As `load_classifier`.
+        MachineError: As `load_classifier`.
     """
     folder = run.model if isinstance(run, RunDirectory) else _model_folder(Path(run))
     content = _read(folder)
@@ -155,17 +181,61 @@ def load_classifier(run: RunDirectory | Path | str, host: PluginHost | None = No
     case = CaseSchema(host).validate(content["case"])
     source = _base_folder(folder, content, case, host)
     tokenizer = load_tokenizer(folder / "base")
-    weights = not content["complete"]
-    model = build_classifier(
-        source, tokenizer, content["classes"], case.head, task=case.task, weights=weights
-    )
+    classes, cases = _by_task(content["classes"]), case.by_task()
+    models: dict[str, Any] = {}
+    for name, own in cases.items():
+        models[name] = build_classifier(
+            source,
+            tokenizer,
+            classes[name],
+            own.head,
+            task=own.task,
+            weights=not content["complete"],
+            backbone=next((model.backbone for model in models.values()), None),
+        )
+    model = MultiTaskClassifier(models) if case.tasks else models[ALONE]
     encode = partial(tokenizer.encode, add_special_tokens=False, verbose=False)
     context = Context.of(model, case.training, training=False, encode=encode)
     prepared = _rebuild(host.create("strategy", case.strategy), model, context, folder / "native")
     _load_weights(prepared.model, folder)
+    if case.tasks:
+        model.activate = prepared.activate
+    else:
+        models[ALONE] = prepared.model
     precision = Precision(content["precision"], "what the model was trained in")
-    scale = Scale(*content.get("scale", UNSCALED))
-    return Classifier(prepared.model, tokenizer, case, content["classes"], precision, scale)
+    scales = _by_task(content.get("scale", UNSCALED))
+    return {
+        name: Classifier(
+            models[name], tokenizer, own, classes[name], precision, Scale(*scales[name])
+        )
+        for name, own in cases.items()
+    }
+
+
+def _listed(given: Sequence[Any] | Mapping[str, Sequence[Any]]) -> Any:
+    """Returns `given`, which may be by task, with lists in JSON types."""
+    if isinstance(given, Mapping):
+        return {name: list(each) for name, each in given.items()}
+    return list(given)
+
+
+def _by_task(listed: Any) -> dict[str, Any]:
+    """Returns by task what `_listed` has made."""
+    return dict(listed) if isinstance(listed, Mapping) else {ALONE: listed}
+
+
+def _check_task(folder: Path, task: str, classes: Mapping[str, Any]) -> None:
+    if task not in classes:
+        names = [name for name in classes if name != ALONE]
+        raise ConfigError(
+            Problem(
+                "model.task",
+                str(folder),
+                "the name of one of its tasks" if names else "no task: it has been trained on one",
+                f"`{task}`" if task else "none",
+                did_you_mean(task, names) if names else "leave it out",
+            )
+        )
 
 
 def _rebuild(strategy: Strategy, model: nn.Module, context: Context, export: Path) -> Prepared:

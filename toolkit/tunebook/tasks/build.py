@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from tunebook.config import HeadConfig, TaskConfig
 from tunebook.errors import ConfigError, Problem
 from tunebook.forms import form_of
@@ -24,6 +26,7 @@ def build_classifier(
     task: TaskConfig = TaskConfig(),  # noqa: B008 - frozen
     weights: bool = True,
     hidden_dropout: float | None = None,
+    backbone: nn.Module | None = None,
 ) -> TextClassifier | LabelWordClassifier:
     """Returns a pretrained backbone with a new head, on the CPU.
 
@@ -35,6 +38,7 @@ def build_classifier(
         task: What the outputs are about.
         weights: False to build the structure alone.
         hidden_dropout: Dropout of hidden states, None for what the model came with.
+        backbone: One that is loaded already, for another head on it.
 
     Raises:
         ConfigError: The form doesn't suit the model's family.
@@ -42,7 +46,8 @@ def build_classifier(
     form = head_form(config, model_family(folder), task.kind)
     # a mistake in the words is told before the weights are read
     words = label_words(tokenizer, classes, config.label_words) if form == "label_words" else []
-    backbone = load_backbone(folder, form, weights=weights, hidden_dropout=hidden_dropout)
+    if backbone is None:
+        backbone = load_backbone(folder, form, weights=weights, hidden_dropout=hidden_dropout)
     if form == "linear":
         return TextClassifier(backbone, form_of(task, classes).outputs, config)
     return LabelWordClassifier(backbone, words)

@@ -47,6 +47,10 @@ def _says_frozen(descriptor: Any) -> bool:
     return bool(descriptor.tags.frozen_backbone) and _tried(descriptor)
 
 
+def _shared(descriptor: Any) -> bool:
+    return bool(descriptor.tags.multitask) and _tried(descriptor)
+
+
 def _trained(candidate: Candidate) -> Iterator[tuple[str, Attempt]]:
     """Yields the name of every legal tiny model, and what the strategy has trained on it."""
     from tunebook.testing.trials import trained
@@ -282,6 +286,28 @@ def strange_architecture_is_no_crash(candidate: Candidate) -> None:
     except Exception as error:
         found = f"{type(error).__name__}: {error}"
         raise CheckFailed(found, "raise a ConfigError whose Problem names a way out") from error
+
+
+@check("strategy", cost="slow", applies=_shared)
+def several_tasks_share_a_model(candidate: Candidate) -> None:
+    """Tagged `multitask`, it trains the heads of two tasks, which survive saving."""
+    import numpy as np
+    import torch
+
+    from tunebook.export import load_classifiers
+    from tunebook.testing.trials import train_tasks
+
+    model = legal_models(candidate.descriptor)[0]
+    attempt = train_tasks(candidate, model)
+    advice = "treat all parameters alike that begin with `head.`, or say multitask=False"
+    demand(attempt.prepared.before is None, f"{model}: a stage of one task alone", advice)
+    now = dict(attempt.prepared.model.named_parameters())
+    for task, loaded in load_classifiers(attempt.directory, candidate.host).items():
+        head = [name for name in now if name.startswith(f"head.of_{task}.")]
+        learnt = [name for name in head if not torch.equal(now[name].detach(), attempt.start[name])]
+        demand(learnt, f"{model}: the head of one of the tasks stays random", advice)
+        same = np.array_equal(loaded.logits(tiny.TEXTS), attempt.logits(task, tiny.TEXTS))
+        demand(same, f"{model}: a task has other logits once it is loaded", advice)
 
 
 def _changed(attempt: Attempt) -> list[str]:

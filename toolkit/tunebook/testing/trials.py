@@ -22,6 +22,7 @@ from tunebook.records import RunDirectory
 from tunebook.runner import Execution
 from tunebook.schema import CaseSchema
 from tunebook.subject import Subject, seed_everything
+from tunebook.subjects import Subjects, load_datasets
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.testing import tiny
 from tunebook.testing.candidate import Candidate
@@ -82,6 +83,33 @@ class Attempt:
         return classifier.logits(texts, pairs)
 
 
+@dataclass(frozen=True)
+class TasksAttempt:
+    """What a strategy made of a model that two tasks share.
+
+    Attributes:
+        start: Values of all parameters before the training, by name.
+        directory: Where the run and its model lie.
+    """
+
+    subjects: Subjects
+    prepared: Prepared
+    start: Mapping[str, torch.Tensor]
+    directory: RunDirectory
+
+    def logits(self, task: str, texts: Sequence[str]) -> np.ndarray:
+        """Returns the logits of `texts` for one task, shape (texts, classes)."""
+        subject = self.subjects.by_task[task]
+        classifier = Classifier(
+            self.subjects.of_task(task, self.prepared).model,
+            subject.tokenizer,
+            subject.case,
+            subject.dataset.classes,
+            subject.precision,
+        )
+        return classifier.logits(texts)
+
+
 def prepare(candidate: Candidate, model: str, seed: int = 0, **changes: Any) -> Attempt:
     """Returns what the strategy makes of a tiny model, named as in `tiny.MODELS`.
 
@@ -117,8 +145,26 @@ def fit(attempt: Attempt) -> None:
     """Trains a prepared model, and saves it in the directory of its run."""
     subject, directory = attempt.subject, attempt.directory
     execution = Execution(subject.case, subject.host, directory, EventLog(None))
-    execution.train(subject, attempt.prepared)
-    subject.save(directory.model, attempt.prepared)
+    subjects = Subjects.alone(subject)
+    execution.train(subjects, attempt.prepared)
+    subjects.save(directory.model, attempt.prepared)
+
+
+def train_tasks(candidate: Candidate, model: str) -> TasksAttempt:
+    """Returns two tasks that were trained on one model, saved in the directory of their run."""
+    rows = [row | {"half": "ab"[n % 2]} for n, row in enumerate(tiny.rows(ROWS))]
+    tasks: dict[str, Any] = {"topic": {}, "half": {"task": {"label": "half"}}}
+    case = tiny_case(candidate, model, data={"kind": "memory", "rows": rows}, tasks=tasks)
+    seed_everything(0)
+    datasets = load_datasets(case, candidate.host)
+    subjects = Subjects.build(case, candidate.host, datasets, choose_precision("fp32"))
+    directory = RunDirectory.create(candidate.scratch, "tiny", candidate.descriptor.name)
+    with own_cache(candidate.scratch):
+        prepared = subjects.prepare()
+        start = {n: p.detach().clone() for n, p in prepared.model.named_parameters()}
+        Execution(case, candidate.host, directory, EventLog(None)).train(subjects, prepared)
+        subjects.save(directory.model, prepared)
+    return TasksAttempt(subjects, prepared, start, directory)
 
 
 def trained(candidate: Candidate, model: str) -> Attempt:

@@ -29,6 +29,7 @@ class Context:
     weights: str | None = None
     primary: str | None = None
     lower_is_better: Collection[str] = ()
+    tasks: tuple[str, ...] = ()
     _encode: Callable[[str], list[int]] | None = None
     _embeddings: frozenset[str] = field(default_factory=frozenset)
     _layers: Layers = field(default_factory=Layers)
@@ -69,6 +70,7 @@ class Context:
             weights=weights,
             primary=primary,
             lower_is_better=lower_is_better,
+            tasks=getattr(model, "tasks", ()),
             _encode=encode,
             _embeddings=frozenset(_embedding_names(model)),
             _layers=find_layers(model.backbone),

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from tunebook.config import TrainingConfig
+from tunebook.config import ALONE, MEAN, TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.events import EventLog
 from tunebook.training.allocator import keep_freed_memory
-from tunebook.training.batching import ShuffledBuckets
 from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
 from tunebook.training.dropout import packed_dropout
 from tunebook.training.inputs import Batch, Inputs
+from tunebook.training.mixture import TaskMixture, bucketed
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import predict_logits
 
@@ -66,10 +66,11 @@ class TrainingJob:
         folder: Where checkpoints lie.
         loss: Mean loss of a batch's logits and targets.
         minimise: Whether the primary score is better the lower it is.
+        tasks: By name, the jobs that share this one's model; none for a single task.
     """
 
     prepared: Prepared
-    train: Inputs
+    train: Inputs | TaskMixture
     validation: Inputs
     score: Scorer
     primary: str
@@ -80,6 +81,42 @@ class TrainingJob:
     loss: nn.Module = field(default_factory=nn.CrossEntropyLoss)
     minimise: bool = False
     log: EventLog = field(default_factory=lambda: EventLog(None))
+    tasks: Mapping[str, TrainingJob] = field(default_factory=dict)
+
+    @property
+    def by_task(self) -> Mapping[str, TrainingJob]:
+        """The jobs of all tasks; a single-task job is its own."""
+        return self.tasks or {ALONE: self}
+
+    def scores(self) -> dict[str, float]:
+        """Returns all scores of the validation split; of several tasks, their mean first."""
+        found = {name: job.own_scores() for name, job in self.by_task.items()}
+        if not self.tasks:
+            return found[ALONE]
+        primary = [found[name][job.primary] for name, job in self.tasks.items()]
+        named = {f"{name}.{key}": v for name, each in found.items() for key, v in each.items()}
+        return {MEAN: float(np.mean(primary)), **named}
+
+    def own_scores(self) -> dict[str, float]:
+        """Returns the scores of the job's own validation split."""
+        model, size = self.prepared.model, self.config.eval_batch_size
+        return dict(self.score(predict_logits(model, self.validation, size, self.precision)))
+
+
+def joint_job(
+    jobs: Mapping[str, TrainingJob], prepared: Prepared, temperature: float
+) -> TrainingJob:
+    """Returns the job that trains several tasks together.
+
+    Args:
+        jobs: By task, with the classifier of that task, whose primary score is better the higher
+            it is.
+        prepared: The model that they share.
+        temperature: See `TaskMixture`.
+    """
+    mixture = TaskMixture({name: job.train for name, job in jobs.items()}, temperature)
+    first = next(iter(jobs.values()))
+    return replace(first, prepared=prepared, train=mixture, primary=MEAN, tasks=jobs)
 
 
 def train(job: TrainingJob) -> TrainingResult:
@@ -161,13 +198,13 @@ class TrainingLoop(Trainer):
         self.examples_seen = 0
         self.evaluation_seconds = 0.0
         self.reporter: Reporter | None = None
-        self.loss = job.loss.to(self.args.device)
+        self.losses = {n: each.loss.to(self.args.device) for n, each in job.by_task.items()}
 
     def get_train_dataloader(self) -> DataLoader[Batch]:
         config = self.job.config
         return EpochLoader(
             self.job.train,
-            sampler=ShuffledBuckets(self.job.train.lengths, config.batch_size, self.job.seed),
+            sampler=bucketed(self.job.train, config.batch_size, self.job.seed),
             batch_size=None,
         )
 
@@ -186,7 +223,7 @@ class TrainingLoop(Trainer):
     ) -> Any:
         labels = inputs.pop("labels")
         logits = model(**inputs)
-        loss = self.loss(logits.float(), labels)
+        loss = self.losses[inputs.get("task", ALONE)](logits.float(), labels)
         self.examples_seen += len(labels)
         if self.reporter is not None:
             self.reporter.losses.append(loss.detach())
@@ -194,11 +231,7 @@ class TrainingLoop(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         started = time.perf_counter()
-        job = self.job
-        logits = predict_logits(
-            self.model, job.validation, job.config.eval_batch_size, job.precision
-        )
-        scores = {f"eval_{name}": value for name, value in job.score(logits).items()}
+        scores = {f"eval_{name}": value for name, value in self.job.scores().items()}
         self.evaluation_seconds += time.perf_counter() - started
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, scores

@@ -18,7 +18,7 @@ from tunebook_plugins.strategies.adapter.merging import each_once, save_merged
 
 def export_adapters(
     backbone: nn.Module,
-    trained: str | Sequence[Fuse],
+    trained: Sequence[str | Fuse],
     earlier: Sequence[str],
     folder: Path,
     *,
@@ -28,17 +28,18 @@ def export_adapters(
 
     Args:
         backbone: Holds the adapters.
-        trained: Name of the trained adapter, or the fusions that were trained instead of one.
+        trained: Names of the trained adapters, or the fusions that were trained instead. A single
+            adapter lies in the folder itself, several in folders of their own below it.
         earlier: Names of the adapters of earlier runs.
         folder: Where to; it may not be there yet.
         merge: Whether to write a plain model with the active adapter folded in, to ``merged``.
     """
     folder.mkdir(exist_ok=True)
-    if isinstance(trained, str):
-        _save(backbone, trained, folder)
-    else:
-        for fuse in trained:
-            backbone.save_adapter_fusion(str(folder / fuse.name), fuse, use_safetensors=True)
+    for each in trained:
+        if isinstance(each, Fuse):
+            backbone.save_adapter_fusion(str(folder / each.name), each, use_safetensors=True)
+        else:
+            _save(backbone, each, folder / each if len(trained) > 1 else folder)
     for name in earlier:
         _save(backbone, name, folder / name)
     if merge:

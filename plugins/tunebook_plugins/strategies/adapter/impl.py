@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from tunebook.composition import Stack
 from tunebook.contracts import Prepared, StrategyContext
+from tunebook.errors import ConfigError, Problem
 from tunebook_plugins.strategies.adapter.composing import check_kinds, to_library
 from tunebook_plugins.strategies.adapter.earlier import EarlierAdapter, find_adapter
 from tunebook_plugins.strategies.adapter.exporting import export_adapters
@@ -34,13 +37,13 @@ from tunebook_plugins.strategies.adapter.trainer import (
 class Adapter:
     """Puts adapters into the backbone and activates them; the library freezes the rest.
 
-    Trained are the fusions of the composition, or, where it has none, its last adapter.
+    Trained are the fusions of the composition, or, where it has none, its new adapters, of which
+    those of one task are active at a time; without new ones its last adapter.
     """
 
     def __init__(self, config: AdapterConfig) -> None:
         self.config = config
         self.fusions = [to_library(fuse) for fuse in fusions(config.block)]
-        self.trained = config.block.adapters[-1]
 
     def learn_language(
         self, model: nn.Module, language_model: nn.Module, context: StrategyContext
@@ -69,11 +72,18 @@ class Adapter:
         with without_false_alarm():
             for adapter in earlier:
                 adapter.add_to(backbone, context)
-            if self.config.name in self.config.block.adapters:
+            new = self._new(context.tasks)
+            _check_free(new, self.config)
+            for name in new:
                 config = method_config(self.config, backbone, context)
-                backbone.add_adapter(self.config.name, config=config)
+                backbone.add_adapter(name, config=config)
             _read_masks_as_numbers(backbone)
-            self._activate(backbone)
+            setups = {
+                task: to_library(self.config.for_task(task)) for task in context.tasks or ("",)
+            }
+            trained = new or [self.config.block.adapters[-1]]
+            check_kinds(backbone, self.config.for_task(next(iter(setups))))
+            self._train(backbone, trained, next(iter(setups.values())))
         return Prepared(
             model,
             context.groups(model),
@@ -81,22 +91,50 @@ class Adapter:
             export=partial(
                 export_adapters,
                 backbone,
-                self.fusions or self.trained,
+                self.fusions or trained,
                 [*self.config.adapters],
                 merge=self.config.merge,
             ),
+            activate=self._activation(backbone, setups),
         )
 
-    def _activate(self, backbone: nn.Module) -> None:
-        check_kinds(backbone, self.config.block)
-        setup = to_library(self.config.block)
+    def _new(self, tasks: Sequence[str]) -> list[str]:
+        """Returns the names of the adapters that are made."""
+        used = [name for name in self.config.new if name in self.config.block.adapters]
+        if self.config.own not in used or not tasks:
+            return used
+        return [*used[:-1], *map(self.config.own_of, tasks)]
+
+    def _train(self, backbone: nn.Module, trained: Sequence[str], setup: Any) -> None:
         for fuse in self.fusions:
             backbone.add_adapter_fusion(fuse)
         if self.fusions:
             backbone.train_adapter_fusion(setup)
         else:
-            backbone.train_adapter(self.trained)
+            backbone.train_adapter(to_library(Stack(*trained)))
             backbone.set_active_adapters(setup)
+
+    def _activation(
+        self, backbone: nn.Module, setups: Mapping[str, Any]
+    ) -> Callable[[str], None] | None:
+        """Returns what puts a task's own adapter to use, None where they all share one."""
+        if self.config.own not in self.config.block.adapters:
+            return None
+        return lambda task: backbone.set_active_adapters(setups[task])
+
+
+def _check_free(new: Sequence[str], config: AdapterConfig) -> None:
+    taken = [name for name in new if name in config.adapters or new.count(name) > 1]
+    if taken:
+        raise ConfigError(
+            Problem(
+                "composition.name_taken",
+                "strategy.own",
+                f"a name that stays free with a task's after it, unlike {', '.join(taken)}",
+                f"`{config.own}`",
+                "rename it",
+            )
+        )
 
 
 def _read_masks_as_numbers(backbone: nn.Module) -> None:

@@ -10,26 +10,26 @@ from tunebook.errors import Problem
 ILLEGAL: Mapping[type[Block], str] = {
     Parallel: "it answers once for each adapter, and there is one head",
     BatchSplit: "it cuts every batch in the same parts, and batches differ in size",
-    MultiTask: "it must be told the task of each text, and there is one task",
+    MultiTask: "it must be told the task of each text, and here a batch is of one task",
 }
-"""By block, why it isn't for a classifier of one task."""
+"""By block, why a classifier cannot be trained with it."""
 
 
 def composition_problems(
-    block: Block, new: str, trained: Sequence[str], languages: Sequence[str] = ()
+    block: Block, new: Sequence[str], trained: Sequence[str], languages: Sequence[str] = ()
 ) -> list[Problem]:
     """Returns what keeps a block from being trained.
 
     Args:
         block: What is to be active; nothing is wrong with it as such.
-        new: Name of the adapter that is made.
+        new: Names of the adapters that are made.
         trained: Names of the adapters that the labels don't train.
         languages: Those of them that are trained on texts beforehand.
     """
     found = [
         *_names_taken(new, trained),
         *_several_languages(languages),
-        *check(block, [new, *trained]),
+        *check(block, [*new, *trained]),
         *_illegal(block),
     ]
     return found or [*_untrained(block, new), *_unused(block, trained)]
@@ -40,13 +40,30 @@ def fusions(block: Block) -> list[Fuse]:
     return [inside for inside in block.blocks() if isinstance(inside, Fuse)]
 
 
-def _names_taken(new: str, trained: Sequence[str]) -> Iterator[Problem]:
-    if new in trained:
+def renamed(block: Block, names: Mapping[str, str]) -> Block:
+    """Returns a block with other names for some adapters."""
+    children = [
+        renamed(child, names) if isinstance(child, Block) else names.get(child, child)
+        for child in block
+    ]
+    return type(block)(*children, **block.options)
+
+
+def _names_taken(new: Sequence[str], trained: Sequence[str]) -> Iterator[Problem]:
+    for name in sorted({*new} & {*trained}):
         yield Problem(
             "composition.name_taken",
-            f"adapters.{new}",
+            f"adapters.{name}",
             "another name than that of the new adapter",
-            f"`{new}`, which `name` says too",
+            f"`{name}`, which `{'name' if name == new[0] else 'own'}` says too",
+            "rename one of them",
+        )
+    if len({*new}) < len(new):
+        yield Problem(
+            "composition.name_taken",
+            "own",
+            "another name than `name`",
+            f"`{new[0]}`",
             "rename one of them",
         )
 
@@ -68,32 +85,34 @@ def _illegal(block: Block) -> Iterator[Problem]:
             yield Problem(
                 "composition.one_task",
                 "composition",
-                "`stack`, `fuse` and `average` for a classifier of one task",
+                "`stack`, `fuse` and `average`, which have one answer for a text",
                 f"`{inside}`: {ILLEGAL[type(inside)]}",
-                "train on one task at a time, or use `fuse` to learn from several adapters",
+                "use `fuse` to learn from several adapters, and `own` to give each task of a "
+                "multi-task case one of its own",
             )
 
 
-def _untrained(block: Block, new: str) -> Iterator[Problem]:
-    """The new adapter is what is trained: it comes last, and nothing is fused with it."""
-    fused = [fuse for fuse in fusions(block) if new in fuse.adapters]
-    for fuse in fused:
+def _untrained(block: Block, new: Sequence[str]) -> Iterator[Problem]:
+    """New adapters are what is trained: one comes last, and nothing is fused with them."""
+    made = [name for name in new if name in block.adapters]
+    fused = [(fuse, name) for fuse in fusions(block) for name in made if name in fuse.adapters]
+    for fuse, name in fused:
         yield Problem(
             "composition.fuse_untrained",
             "composition",
             "trained adapters inside `fuse`, which learns how to mix them",
-            f"`{fuse}` with `{new}`, which is new",
-            f"train `{new}` first and name its run in `adapters`",
+            f"`{fuse}` with `{name}`, which is new",
+            f"train `{name}` first and name its run in `adapters`",
         )
-    stays = bool(fusions(block)) or block.adapters[-1] != new
-    if new in block.adapters and stays and not fused:
+    stays = bool(fusions(block)) or block.adapters[-1] not in made
+    if made and stays and not fused:
         yield Problem(
             "composition.not_trained",
             "composition",
             "the new adapter last, where it is trained"
             + (", and no `fuse`, which would be trained alone" if fusions(block) else ""),
-            f"`{new}` in `{block}`",
-            f"put `{new}` last, or name the run that trained it in `adapters`",
+            f"`{made[-1]}` in `{block}`",
+            f"put `{made[-1]}` last, or name the run that trained it in `adapters`",
         )
 
 

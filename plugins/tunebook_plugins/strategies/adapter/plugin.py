@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from tunebook.composition import Block, CompositionError, Stack
 from tunebook.config import PluginConfig, Section
 from tunebook.specs import StrategyPlugin, Tags, hookimpl
-from tunebook_plugins.strategies.adapter.legality import composition_problems
+from tunebook_plugins.strategies.adapter.legality import composition_problems, renamed
 from tunebook_plugins.strategies.adapter.methods import (
     METHODS,
     OPTIONS,
@@ -64,6 +64,13 @@ class AdapterConfig(PluginConfig):
         description="; ".join(f"{name}: {method.summary}" for name, method in METHODS.items()),
     )
     name: AdapterName = Field("task", description="Name of the new adapter.")
+    own: AdapterName | None = Field(
+        None,
+        description=(
+            "Name that `composition` has for one more new adapter, of which each task of a "
+            "multi-task case has its own, such as `own` in {stack: [task, own]}; null for none."
+        ),
+    )
     reduction_factor: float | None = Field(
         None,
         ge=0.1,
@@ -106,15 +113,28 @@ class AdapterConfig(PluginConfig):
         description=(
             "What is active, such as {stack: [language, task]}, where the last adapter is trained "
             "and the others stay frozen, or {fuse: [a, b]}, where only the fusion is trained (the "
-            "paper takes a learning rate of 5e-5). `name` is new, others are of `adapters`. Null "
-            "for the new adapter alone."
+            "paper takes a learning rate of 5e-5). `name` and `own` are new, others are of "
+            "`adapters`. Null for the new adapter, and `own` after it where there is one."
         ),
     )
 
     @property
     def block(self) -> Block:
         """What is active."""
-        return Stack(self.name) if self.composition is None else self.composition
+        return Stack(*self.new) if self.composition is None else self.composition
+
+    def for_task(self, task: str) -> Block:
+        """Returns what is active for a task: the block with that task's own adapter."""
+        return renamed(self.block, {self.own: self.own_of(task)} if self.own and task else {})
+
+    def own_of(self, task: str) -> str:
+        """Returns the name of the adapter that a task has to itself."""
+        return f"{self.own}_{task}"
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        """Names of what is made."""
+        return (self.name,) if self.own is None else (self.name, self.own)
 
     merge: bool = Field(
         False,
@@ -153,7 +173,7 @@ class AdapterConfig(PluginConfig):
     @model_validator(mode="after")
     def _composition_is_legal(self) -> AdapterConfig:
         problems = composition_problems(
-            self.block, self.name, [*self.adapters], self.language_adapters
+            self.block, self.new, [*self.adapters], self.language_adapters
         )
         if problems:
             raise CompositionError(*problems)

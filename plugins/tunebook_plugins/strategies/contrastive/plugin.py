@@ -58,7 +58,9 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         "Few labels: pairs of texts tune the encoder, then a head is fitted on it.",
         ContrastiveConfig,
         "tunebook_plugins.strategies.contrastive.impl:Contrastive",
-        tags=Tags(tasks=("text_classification",), forms=("linear",), fits_head=True),
+        tags=Tags(
+            tasks=("text_classification",), forms=("linear",), fits_head=True, multitask=False
+        ),
         training={
             "epochs": 1,
             "learning_rate": 1e-5,

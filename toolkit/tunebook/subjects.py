@@ -1,0 +1,195 @@
+"""The tasks of a case on one backbone; a single-task case has one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, ItemsView, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tunebook.config import ALONE, MEAN, CaseConfig
+from tunebook.contracts import Prepared, SourceData
+from tunebook.data.cleaning import text_key
+from tunebook.data.dataset import COLUMNS, Dataset
+from tunebook.data.loading import load_dataset, load_source
+from tunebook.errors import ConfigError, Problem
+from tunebook.events import EventLog
+from tunebook.export import save_classifier
+from tunebook.host import PluginHost
+from tunebook.models.load import model_family
+from tunebook.rules import lower_is_better
+from tunebook.subject import Subject
+from tunebook.tasks.build import head_form
+from tunebook.tasks.multi_task import MultiTaskClassifier
+from tunebook.training.context import Context
+from tunebook.training.precision import Precision
+
+Datasets = Mapping[str, Dataset]
+
+
+@dataclass
+class Subjects:
+    """The subject of each task, by name.
+
+    Attributes:
+        case: The whole case.
+        model: The classifier, or several that share a backbone.
+    """
+
+    case: CaseConfig
+    by_task: dict[str, Subject]
+    model: Any
+
+    @classmethod
+    def build(
+        cls,
+        case: CaseConfig,
+        host: PluginHost,
+        datasets: Datasets,
+        precision: Precision,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Subjects:
+        """Loads tokenizer and backbone once and puts the head of every task on top."""
+        found: dict[str, Subject] = {}
+        for name, own in case.by_task().items():
+            beside = next(iter(found.values()), None)
+            if beside is not None:
+                _check_form(name, beside, own)
+            found[name] = Subject.build(
+                own,
+                host,
+                datasets[name],
+                precision,
+                note,
+                beside=beside,
+                multitask=bool(case.tasks),
+            )
+        if not case.tasks:
+            return cls.alone(found[ALONE])
+        return cls(case, found, MultiTaskClassifier({n: each.model for n, each in found.items()}))
+
+    @classmethod
+    def alone(cls, subject: Subject) -> Subjects:
+        """Returns the tasks of a single-task case."""
+        return cls(subject.case, {ALONE: subject}, subject.model)
+
+    def items(self) -> ItemsView[str, Subject]:
+        return self.by_task.items()
+
+    @property
+    def first(self) -> Subject:
+        """The first task, whose tokenizer and pretrained weights are those of all."""
+        return next(iter(self.by_task.values()))
+
+    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+        """Adapts the backbone to the texts of all tasks; returns what the record keeps of it."""
+        pooled = pool([subject.dataset for subject in self.by_task.values()])
+        learner = replace(self.first, case=self.case, dataset=pooled)
+        about = learner.pretrain(folder, log)
+        for subject in self.by_task.values():
+            subject.adapted = learner.adapted
+        return about
+
+    def prepare(self) -> Prepared:
+        """Gives the heads their start values and lets the strategy change the model."""
+        if not self.case.tasks:
+            return self.first.prepare()
+        for subject in self.by_task.values():
+            subject.start_head()
+        prepared = self.first.adapt(self.model, self.context())
+        self.model.activate = prepared.activate
+        return prepared
+
+    def context(self) -> Context:
+        """Returns what the strategy is told of several tasks, whose scores have their names."""
+        longest = max(subject.case.text.max_tokens for subject in self.by_task.values())
+        lower = {
+            f"{name}.{score}"
+            for name, subject in self.items()
+            for score in lower_is_better(subject.host, subject.case)
+        }
+        context = self.first.context(self.model, longest)
+        return replace(context, primary=MEAN, lower_is_better=lower)
+
+    def of_task(self, name: str, prepared: Prepared) -> Prepared:
+        """Returns what is prepared as one task sees it: with its own classifier."""
+        if name == ALONE:
+            return prepared
+        return replace(prepared, model=self.model.classifiers[name])
+
+    def save(self, folder: Path, prepared: Prepared) -> None:
+        """Writes the trained model."""
+        first = self.first
+        classes = {name: subject.dataset.classes for name, subject in self.items()}
+        scales = {name: subject.dataset.scale for name, subject in self.items()}
+        save_classifier(
+            folder,
+            prepared,
+            first.tokenizer,
+            self.case,
+            classes if self.case.tasks else classes[ALONE],
+            first.base,
+            first.precision,
+            scale=scales if self.case.tasks else scales[ALONE],
+            complete=first.moved,
+        )
+
+
+def load_datasets(case: CaseConfig, host: PluginHost) -> dict[str, Dataset]:
+    """Returns the data of each task, see `load_dataset`; a source they share is read once."""
+    sources: dict[str, SourceData] = {}
+    found = {}
+    for name, own in case.by_task().items():
+        key = own.data.model_dump_json()
+        if key not in sources:
+            sources[key] = load_source(own, host)
+        found[name] = load_dataset(own, host, sources[key])
+    return found
+
+
+def trained_elsewhere(datasets: Datasets) -> dict[str, int]:
+    """Returns, by task, how many texts that it is judged by are trained on in another task."""
+    trained = {name: _keys(each, "train") for name, each in datasets.items()}
+    found = {}
+    for name, each in datasets.items():
+        others = set().union(*(keys for other, keys in trained.items() if other != name))
+        found[name] = len(_judged(each) & others)
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def pool(datasets: list[Dataset]) -> Dataset:
+    """Returns the texts of several data sets as one, with labels of all kinds that say nothing; a
+    text is trained on where none is judged by it."""
+    if len(datasets) == 1:
+        return datasets[0]
+    judged = set().union(*(_judged(each) for each in datasets))
+    rows = pd.concat([each.rows[[*COLUMNS]] for each in datasets], ignore_index=True)
+    keys = rows["text"].map(text_key)
+    kept = rows[(rows["split"] != "train") | ~keys.isin(judged)]
+    kept = kept[~kept.assign(key=keys).duplicated(["key", "split"])].reset_index(drop=True)
+    return Dataset(kept, (), datasets[0].card)
+
+
+def _judged(dataset: Dataset) -> set[str]:
+    return _keys(dataset, "validation") | _keys(dataset, "test")
+
+
+def _keys(dataset: Dataset, split: str) -> set[str]:
+    return {text_key(text) for text in dataset.texts(split)}
+
+
+def _check_form(name: str, first: Subject, other: CaseConfig) -> None:
+    family = model_family(first.base.folder)
+    theirs, own = (head_form(case.head, family, case.task.kind) for case in (first.case, other))
+    if own != theirs:
+        raise ConfigError(
+            Problem(
+                "head.form",
+                f"tasks.{name}.head.form",
+                f"one form of heads on one backbone, `{theirs}`",
+                f"`{own}`",
+                "set head.form for all tasks alike",
+            )
+        )
