@@ -31,14 +31,14 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
         *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
         *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in CASES),
     } <= names
-    assert len(CASES) == 5
+    assert len(CASES) == 6
     stray = ("tests/", "test_", "conftest", "__pycache__")
     assert not [name for name in names if any(word in name for word in stray)]
 
 
 def test_every_entry_point_leads_to_a_module() -> None:
     entries = PROJECT["project"]["entry-points"]["tunebook"]
-    assert len(entries) == 29
+    assert len(entries) == 30
     assert all(importlib.util.find_spec(module) for module in entries.values())
 
 

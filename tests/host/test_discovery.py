@@ -58,8 +58,8 @@ def test_bundled_plugins_are_found_like_a_strangers() -> None:
         host.names("datasource")
     )
     assert host.names("case") == [
-        *("legal_licences", "legal_prompts", "medical_coding", "medical_pretraining"),
-        "multilingual_sentiment",
+        *("legal_licences", "legal_prompts", "licence_rules", "medical_coding"),
+        *("medical_pretraining", "multilingual_sentiment"),
     ]
     assert all(info.distribution == "tunebook" for info in host.listing())
     assert len(host.listing()) >= 22

@@ -19,7 +19,7 @@ from tunebook.records import RunDirectory
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CASES = PluginHost().names("case")
-NEEDS_ADAPTERS = ("multilingual_sentiment",)
+NEEDS_ADAPTERS = ("licence_rules", "multilingual_sentiment")
 HERE = [
     pytest.param(name, marks=pytest.mark.adapters if name in NEEDS_ADAPTERS else ())
     for name in CASES
@@ -28,7 +28,7 @@ HERE = [
 
 def test_every_case_has_its_notebook() -> None:
     assert [notebook.stem for notebook in NOTEBOOKS] == CASES
-    assert len(CASES) == 5
+    assert len(CASES) == 6
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -48,8 +48,9 @@ def test_the_smoke_preset_runs_to_a_result(name: str, tmp_path: Path) -> None:
     run = RunDirectory(Path(answer["path"]))
     record = run.read_record()
     assert record.status == "succeeded"
-    assert record.report is not None
-    assert record.report.scores["macro_f1"].value > 0.2
+    for each in record.by_task().values():
+        assert each.report is not None
+        assert each.report.scores["macro_f1"].value > 0.2
     executed = nbformat.read(run.notebook, as_version=4)
     code = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert len(code) >= 12

@@ -49,7 +49,7 @@ def texts_of(source: SourceData) -> list[Any]:
 
 
 def test_all_sources_are_listed_with_described_fields(host: PluginHost):
-    bundled = {"csv", "jsonl", "parquet", "hub", "memory", "icd10cm", "licences"}
+    bundled = {"csv", "jsonl", "parquet", "hub", "memory", "icd10cm", "licences", "licence_rules"}
     assert bundled <= set(host.names("datasource"))
     for name in bundled:
         for field, info in host.get("datasource", name).config.model_fields.items():
@@ -327,8 +327,34 @@ def test_families_of_stems_and_of_near_copies():
     assert families(keys, words, 1.0)[:2] == ["alpha", "beta"]
 
 
+@needs_licences
+@pytest.mark.slow
+def test_licence_rules_have_two_labels_and_no_licence_too_many(host: PluginHost):
+    config = host.get("datasource", "licence_rules").config()
+    rows = host.create("datasource", config).load().rows
+    assert len(rows) == 10_637
+    assert {*rows["type"]} == {"notice", "reference", "tag", "text"}
+    assert rows["category"].nunique() == 8
+    assert rows["id"].is_unique
+    assert rows["text"].str.len().min() == 10
+    assert rows.groupby("group").size().max() == 30
+    assert rows.groupby("group")["category"].nunique().max() == 1
+    for label in ("type", "category"):
+        assert rows.groupby(label)["group"].nunique().min() >= 20
+    family = dict(zip(rows["key"], rows["family"], strict=True))
+    assert family["gpl-2.0"] == family["gpl-3.0-plus"] != family["mit"]
+    tag = rows[rows["text"].str.startswith("SPDX-License-Identifier")]
+    assert len(tag) > 100
+    assert {*tag["type"]} == {"tag"}
+
+
 @pytest.mark.parametrize(
-    ("kind", "module"), [("icd10cm", "simple_icd_10_cm"), ("licences", "licensedcode")]
+    ("kind", "module"),
+    [
+        ("icd10cm", "simple_icd_10_cm"),
+        ("licences", "licensedcode"),
+        ("licence_rules", "licensedcode"),
+    ],
 )
 def test_a_missing_package_names_the_extra(
     read: Source, monkeypatch: pytest.MonkeyPatch, kind: str, module: str

@@ -20,6 +20,7 @@ def tunebook_cases() -> Iterator[CasePlugin]:
 CASES = {
     "medical_coding": "ICD-10-CM diagnosis text → chapter of the classification (18 classes).",
     "medical_pretraining": "Masked words of ICD-10-CM first, then its chapters from few labels.",
+    "licence_rules": "Passage about a licence → type of the clause, and category of the licence.",
     "legal_licences": "Licence text → category (10 classes, long and imbalanced texts).",
     "legal_prompts": "Licence text → category by a prompt that starts as definitions.",
     "multilingual_sentiment": "Chinese review → sentiment; a language adapter below the task's.",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
 from tunebook.contracts import SourceData
-from tunebook.errors import MachineError, Problem
 from tunebook_plugins.datasources.licences.families import families
 from tunebook_plugins.datasources.licences.plugin import CARD, LicencesConfig
+from tunebook_plugins.scancode import FILE, data_folder, package_version
 
 COLUMNS = ["id", "text", "label", "group", "key", "family", "name"]
-FILE = re.compile(r"\A---\r?\n(?P<header>.*?)\r?\n---[ \t]*(?:\r?\n|\Z)(?P<text>.*)", re.DOTALL)
 WORD = re.compile(r"\w+")
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -44,12 +40,11 @@ class LicencesSource:
             (key, licence["text"], licence["category"], kin, key, kin, licence["name"])
             for key, kin, licence in zip(keys, family, licences, strict=True)
         ]
-        return SourceData(
-            pd.DataFrame(rows, columns=COLUMNS, dtype=object), replace(CARD, version=_version())
-        )
+        card = replace(CARD, version=package_version())
+        return SourceData(pd.DataFrame(rows, columns=COLUMNS, dtype=object), card)
 
     def _usable(self) -> Iterator[dict[str, Any]]:
-        for file in sorted(_folder().glob("*.LICENSE")):
+        for file in sorted(data_folder("licenses", "licences").glob("*.LICENSE")):
             match = FILE.match(file.read_text(encoding="utf-8"))
             if match is None:
                 continue
@@ -73,32 +68,3 @@ def _without_repeats(licences: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for licence in current_first:
         by_words.setdefault(licence["words"], licence)
     return sorted(by_words.values(), key=lambda licence: licence["key"])
-
-
-def _folder() -> Path:
-    """Returns the folder with the licence files.
-
-    Raises:
-        MachineError: The package is missing, or has another layout.
-    """
-    spec = importlib.util.find_spec("licensedcode")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        licences = Path(folder, "data", "licenses")
-        if licences.is_dir():
-            return licences
-    raise MachineError(
-        Problem(
-            "environment.missing_package",
-            "datasource `licences`",
-            "the package licensedcode-data",
-            "no folder licensedcode/data/licenses",
-            'pip install "tunebook[offline]"',
-        )
-    )
-
-
-def _version() -> str:
-    try:
-        return f"licensedcode-data {version('licensedcode-data')}"
-    except PackageNotFoundError:  # scancode-toolkit carries the same files
-        return ""
