@@ -141,6 +141,9 @@ def test_where_a_strategy_works_is_read_from_its_tags() -> None:
     assert where_it_works(tags) == where
     elsewhere = Tags(tasks=("regression",), unsuited={"t5": "", "mt5": "", "a": "", "b": ""})
     assert "; not t5, mt5, a and 1 more; regression" in where_it_works(elsewhere)
+    assert where_it_works(Tags(tasks=("regression",), multitask=False)).endswith(
+        "; regression, one task at a time"
+    )
 
 
 class Odd(PluginConfig):

@@ -13,6 +13,7 @@ from tunebook.config import ALONE, lay_over
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.specs import TASKS as KINDS
 
 HOST = PluginHost()
 SCHEMA = CaseSchema(HOST)
@@ -155,3 +156,42 @@ def test_a_task_named_twice_is_no_silent_loss(tmp_path: Path) -> None:
     assert problem.code == "case.not_yaml"
     assert "`topic` again" in problem.found
     assert "line 4" in problem.found
+
+
+PRICE: dict[str, Any] = {"task": {"kind": "regression", "label": "price"}}
+
+
+def test_a_task_of_another_kind_keeps_the_columns_and_is_measured_in_its_own_way() -> None:
+    given = content(task={"text": "body", "id": "id"}, tasks={"topic": {}, "price": PRICE})
+    case = SCHEMA.validate(given)
+    topic, price = case.by_task().values()
+    assert (price.task.kind, price.task.text, price.task.label) == ("regression", "body", "price")
+    assert (topic.task.text, topic.task.label) == ("body", "label")
+    assert tuple(metric.kind for metric in price.metrics) == KINDS["regression"].metrics
+    assert [metric.kind for metric in topic.metrics] == given["metrics"]
+    assert (topic.evaluation.primary, price.evaluation.primary) == ("macro_f1", "r2")
+    assert SCHEMA.validate(case.to_json_dict()) == case
+
+
+def test_errors_are_not_averaged_with_scores() -> None:
+    price = PRICE | {"metrics": ["rmse", "r2"], "evaluation": {"primary": "rmse"}}
+    (told,) = problems(content(tasks={"topic": {}, "price": price}))
+    place = "tasks.price.evaluation.primary"
+    assert told == ("config.primary", place, "use one of r2, or run that task by itself")
+    alone = content(tasks={}) | PRICE | {"metrics": ["rmse"], "evaluation": {"primary": "rmse"}}
+    assert SCHEMA.validate(alone).evaluation.primary == "rmse"
+
+
+def test_weights_of_classes_need_a_task_with_classes() -> None:
+    given = content(tasks={"topic": {}, "price": PRICE})
+    given["training"] |= {"class_weights": "balanced"}
+    assert SCHEMA.validate(given).training.class_weights == "balanced"
+    assert problems(given | {"tasks": {"a": PRICE, "b": PRICE}}) == [
+        ("config.no_classes", "training.class_weights", "leave it out")
+    ]
+
+
+def test_what_all_tasks_have_in_common_is_told_once() -> None:
+    given = content(strategy="full", pretraining={"method": "adapter"})
+    ((code, where, _),) = problems(given)
+    assert (code, where) == ("pretraining.illegal", "pretraining.method")

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import tiny
 from tunebook.errors import ConfigError
@@ -28,13 +30,22 @@ def rows() -> list[dict[str, Any]]:
     return [row | {"side": "left" if "left" in row["text"] else "none"} for row in tiny.rows()]
 
 
-def train(folder: Path, runs: Path, strategy: Any, *, tasks: bool = True, label: str = "") -> Run:
+def train(
+    folder: Path,
+    runs: Path,
+    strategy: Any,
+    *,
+    tasks: bool = True,
+    label: str = "",
+    pretraining: Any = None,
+) -> Run:
     content = tiny.case_content(
         folder,
         data={"kind": "memory", "rows": rows()},
         tasks={"topic": {}, "type": {"task": {"label": "side"}}} if tasks else {},
         split={"kind": "grouped"},
         strategy=strategy,
+        pretraining=pretraining,
     )
     content["training"] |= {"epochs": 2, "learning_rate": 1e-2, "head_learning_rate": 1e-2}
     content["task"] |= {"label": label} if label else {}
@@ -93,8 +104,6 @@ def test_every_adapter_has_learnt(stacked: Run) -> None:
 
 
 def test_a_loaded_model_switches_between_tasks(stacked: Run) -> None:
-    import pandas as pd
-
     for run in (*stacked.tasks.values(), *stacked.tasks.values()):
         frame = pd.read_parquet(run.place.predictions)
         again = run.classifier.predict(frame["text"].tolist())
@@ -124,6 +133,24 @@ def test_adapters_of_two_runs_are_fused_for_two_tasks(tiny_bert: Path, tmp_path:
     frozen = {n.replace(".task.", ".a."): p for n, p in theirs if ".task." in n}
     assert frozen
     assert all(torch.equal(p, frozen[name]) for name, p in parts(run, "a").items())
+
+
+def test_a_language_adapter_lies_below_those_of_all_tasks(tiny_bert: Path, tmp_path: Path) -> None:
+    stack = {"stack": ["language", "shared", "own"]}
+    strategy = STACK | {"adapters": {"language": {}}, "composition": stack}
+    learnt = {"method": "adapter", "max_steps": 2}
+    run = train(tiny_bert, tmp_path, strategy, pretraining=learnt)
+    assert run.record.training["pretraining"]["method"] == "adapter"
+    named = dict(run.task("type").classifier.model.backbone.named_parameters())
+    assert {name.split(".")[-3] for name in named if ".adapters." in name} >= {"language"}
+    one = 2 * (2 * 32 * 8 + 32 + 8)
+    assert run.record.parameters["trainable"] == 3 * one + 3 * 32 + 3 + 2 * 32 + 2
+    stored = load_file(str(run.directory.model / "trained.safetensors"))
+    assert not any(".language." in name for name in stored)
+    for task, loaded in load_classifiers(run.directory).items():
+        frame = pd.read_parquet(run.task(task).place.predictions)
+        again = loaded.predict(frame["text"].tolist())
+        assert np.allclose([row["confidence"] for row in again], frame["confidence"], atol=1e-6)
 
 
 @pytest.mark.parametrize(

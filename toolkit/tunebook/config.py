@@ -239,7 +239,10 @@ TaskName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 
 
 class TaskSection(Section):
-    """One task of several on one backbone; what is left out, key by key, is the case's."""
+    """One task of several on one backbone; what is left out, key by key, is the case's.
+
+    Only what is measured is that of its own kind where a task is of another kind than the case.
+    """
 
     data: SerializeAsAny[PluginConfig] | None = Field(
         None, description="Where the records come from."

@@ -81,7 +81,8 @@ def where_it_works(tags: Tags) -> str:
     rest = [] if "*" in tags.architectures else [f"only {_some([*tags.architectures])}"]
     rest += [f"not {_some([*tags.unsuited])}"] if tags.unsuited else []
     where = f"{_listed(families)}, with {' or '.join(forms)}"
-    return "; ".join([where, *rest, _listed(tags.tasks)])
+    tasks = _listed(tags.tasks) + ("" if tags.multitask else ", one task at a time")
+    return "; ".join([where, *rest, tasks])
 
 
 def _about_strategy(descriptor: StrategyPlugin) -> dict[str, Any]:

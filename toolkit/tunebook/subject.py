@@ -139,8 +139,7 @@ class Subject:
         assert self.case.pretraining is not None
         strategy, adapter = self.host.create("strategy", self.case.strategy), None
         if isinstance(strategy, LanguageStrategy):
-            context = self.context(self.model, self.case.text.max_tokens)
-            adapter = partial(strategy.learn_language, self.model, context=context)
+            adapter = partial(strategy.learn_language, self.model, context=self.context())
         about = pretrain(
             Pretraining(
                 self.case.pretraining,
@@ -178,7 +177,7 @@ class Subject:
     def prepare(self) -> Prepared:
         """Gives the head its start values and lets the strategy change the model."""
         self.start_head()
-        return self.adapt(self.model, self.context(self.model, self.case.text.max_tokens))
+        return self.adapt(self.model, self.context())
 
     def start_head(self) -> None:
         """Gives the head its start values."""
@@ -201,18 +200,13 @@ class Subject:
         self._keep_prefix(prepared)
         return prepared
 
-    def context(self, model: Any, max_tokens: int) -> Context:
-        """Returns what the strategy is told.
-
-        Args:
-            model: What it will change, see `adapt`.
-            max_tokens: Longest input.
-        """
+    def context(self) -> Context:
+        """Returns what the strategy is told."""
         longest = self.base.max_positions
         return Context.of(
-            model,
+            self.model,
             self.case.training,
-            free_positions=None if longest is None else longest - max_tokens,
+            free_positions=None if longest is None else longest - self.case.text.max_tokens,
             weights=self.adapted if self.moved else self.base.sha256,
             primary=self.case.evaluation.primary,
             lower_is_better=lower_is_better(self.host, self.case),

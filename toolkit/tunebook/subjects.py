@@ -103,15 +103,21 @@ class Subjects:
         return prepared
 
     def context(self) -> Context:
-        """Returns what the strategy is told of several tasks, whose scores have their names."""
-        longest = max(subject.case.text.max_tokens for subject in self.by_task.values())
+        """Returns what the strategy is told of several tasks, whose names their scores bear."""
+        contexts = [subject.context() for subject in self.by_task.values()]
+        free = [each.free_positions for each in contexts if each.free_positions is not None]
         lower = {
             f"{name}.{score}"
             for name, subject in self.items()
             for score in lower_is_better(subject.host, subject.case)
         }
-        context = self.first.context(self.model, longest)
-        return replace(context, primary=MEAN, lower_is_better=lower)
+        return replace(
+            contexts[0],
+            tasks=self.model.tasks,
+            free_positions=min(free, default=None),
+            primary=MEAN,
+            lower_is_better=lower,
+        )
 
     def of_task(self, name: str, prepared: Prepared) -> Prepared:
         """Returns what is prepared as one task sees it: with its own classifier."""
