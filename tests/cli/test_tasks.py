@@ -43,12 +43,12 @@ def test_show_has_a_table_for_each_task(invoke: Invoke, run: Path) -> None:
         assert f"task {name}: test split" in told
         assert f"task {name}: differences, paired" in told
     assert "topic macro_f1 0." in told
-    data = json.loads(invoke("show", run, "--json").output)
+    data = json.loads(invoke("show", run, "--json").stdout)
     assert {*data["record"]["tasks"]} == {*TASKS}
 
 
 def test_the_list_has_a_headline_for_each_task(invoke: Invoke, run: Path) -> None:
-    told = json.loads(invoke("--runs-dir", run.parents[1], "runs", "--json").output)
+    told = json.loads(invoke("--runs-dir", run.parents[1], "runs", "--json").stdout)
     (listed,) = told["runs"]
     assert {name: each["score"] for name, each in listed["headline"].items()} == {
         "topic": "macro_f1",
@@ -59,7 +59,7 @@ def test_the_list_has_a_headline_for_each_task(invoke: Invoke, run: Path) -> Non
 def test_a_task_is_asked_by_name(invoke: Invoke, run: Path) -> None:
     for name, classes in (("topic", {"heart", "lung", "skin"}), ("side", {"left", "none"})):
         result = invoke("predict", run, "--task", name, "heart valve", "--json")
-        (prediction,) = json.loads(result.output)["predictions"]
+        (prediction,) = json.loads(result.stdout)["predictions"]
         assert {*prediction["probabilities"]} == classes
 
 
@@ -69,7 +69,7 @@ def test_a_file_is_read_by_the_column_of_the_task(
     (tmp_path / "new.csv").write_text("text,note\nskin rash,lung cough\n")
     for name, text in (("topic", "skin rash"), ("side", "lung cough")):
         result = invoke("predict", run, "--task", name, "--file", tmp_path / "new.csv", "--json")
-        assert [p["text"] for p in json.loads(result.output)["predictions"]] == [text]
+        assert [p["text"] for p in json.loads(result.stdout)["predictions"]] == [text]
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_segments_are_those_of_bert_and_of_no_other(
         model = TextClassifier(backbone, 2, HeadConfig()).eval()
         encoded = encode_pairs(tokenizer, *pairs, TextConfig(max_tokens=16))
         batch = token_inputs(encoded, None, model, tokenizer)[[0, 1]]
-        theirs = tokenizer(*pairs, padding=True, return_tensors="pt")
+        theirs = tokenizer(*pairs, padding=True, return_tensors="pt", return_token_type_ids=told)
         assert ("token_type_ids" in batch) == told
         assert batch["input_ids"].tolist() == theirs["input_ids"].tolist()
         assert batch["attention_mask"].tolist() == theirs["attention_mask"].tolist()

@@ -196,14 +196,17 @@ def test_a_head_may_be_called_like_a_method_of_a_module() -> None:
     from tunebook.config import HeadConfig
     from tunebook.tasks.text_classification import TextClassifier
 
-    backbone = BertModel(BertConfig(10, 8, 1, 1, 8))
+    sizes = {"vocab_size": 10, "hidden_size": 8, "intermediate_size": 8}
+    layers = {"num_hidden_layers": 1, "num_attention_heads": 1}
+    config = BertConfig(**sizes, **layers)
+    backbone = BertModel(config)
     classifiers = {n: TextClassifier(backbone, 2, HeadConfig()) for n in ("type", "forward")}
     model = MultiTaskClassifier(classifiers)
     names = {name for name, _ in model.named_parameters() if name.startswith("head.")}
     assert names == {
         f"head.of_{task}.linear.{part}" for task in classifiers for part in ("weight", "bias")
     }
-    other = BertModel(BertConfig(10, 8, 1, 1, 8))
+    other = BertModel(config)
     model.backbone = other
     assert all(each.backbone is other for each in classifiers.values())
     told: list[str] = []
