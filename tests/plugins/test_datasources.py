@@ -343,7 +343,7 @@ def test_licence_rules_have_two_labels_and_no_licence_too_many(host: PluginHost)
         assert rows.groupby(label)["group"].nunique().min() >= 20
     family = dict(zip(rows["key"], rows["family"], strict=True))
     assert family["gpl-2.0"] == family["gpl-3.0-plus"] != family["mit"]
-    tag = rows[rows["text"].str.startswith("SPDX-License-Identifier")]
+    tag = rows[rows["text"].str.startswith("licenseId: ")]
     assert len(tag) > 100
     assert {*tag["type"]} == {"tag"}
 

@@ -118,7 +118,7 @@ def test_the_template_passes_all_checks_in_a_process_of_its_own() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     content = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert content["passed"] == len(content["checks"]) == 27
+    assert content["passed"] == len(content["checks"]) == 28
 
 
 def test_the_kit_imports_nothing_heavy() -> None:
