@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ def test_the_sound_plugins_pass(kind: str, tmp_path: Path) -> None:
 
 def test_the_least_numbers_are_those_of_the_sound_plugins(tmp_path: Path) -> None:
     plugins = sound.descriptors(tmp_path)
+    alone = replace(plugins["strategy"].tags, multitask=False)
+    plugins["strategy"] = replace(plugins["strategy"], tags=alone)
     assert {kind: len(checks_for(plugins[kind])) for kind in KINDS} == dict(LEAST)
 
 

@@ -31,7 +31,7 @@ CHECKS: Mapping[str, Check] = {
 """By id, every check there is."""
 
 LEAST: Mapping[str, int] = {
-    "strategy": 28,
+    "strategy": 27,
     "metric": 21,
     "augmenter": 18,
     "datasource": 18,
