@@ -408,6 +408,7 @@ def test_a_record_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert caught.value.problems[0].code == "record.newer"
 
 
+@pytest.mark.slow
 def test_a_training_does_not_leave_its_precision_to_the_next(
     tiny_bert: Path, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_preparing_changes_no_weight(tiny_bert: Path) -> None:
     assert trainable(prepared.model) == {*before}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_logits(tiny_bert: Path, tmp_path: Path) -> None:
     first, second = (run(tiny_bert, tmp_path, FAST).classifier.logits(TEXTS) for _ in range(2))
     assert np.array_equal(first, second)

@@ -52,7 +52,7 @@ SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
 """By plugin, values for the settings that have no default."""
 
 
-QUICK_STRATEGIES = ("full", "lora", "adapter", "feature_extraction")
+QUICK_STRATEGIES = ("full", "adapter")
 """Whose checks the quick part of the suite runs; each trains tiny models of its own."""
 
 
