@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -26,12 +26,9 @@ def stratified(labels: Sequence[str], fractions: Fractions, seed: int) -> np.nda
     Returns:
         Split names, shape (n,).
     """
-    rng = np.random.default_rng(seed)
-    classes, class_of = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
-    splits = np.full(len(class_of), TRAIN, dtype=object)
+    splits = np.full(len(labels), TRAIN, dtype=object)
     seen = 0
-    for number in range(len(classes)):
-        rows = rng.permutation(np.flatnonzero(class_of == number))
+    for rows in _shuffled_classes(labels, seed):
         before, seen, start = seen, seen + len(rows), 0
         for name in (TEST, VALIDATION):
             share = getattr(fractions, name)
@@ -55,16 +52,21 @@ def held_out(labels: Sequence[str], share: float, seed: int) -> np.ndarray:
     Returns:
         Split names, shape (n,).
     """
-    rng = np.random.default_rng(seed)
-    classes, class_of = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
-    splits = np.full(len(class_of), TRAIN, dtype=object)
+    splits = np.full(len(labels), TRAIN, dtype=object)
     seen = 0
-    for number in range(len(classes)):
-        rows = rng.permutation(np.flatnonzero(class_of == number))
+    for rows in _shuffled_classes(labels, seed):
         before, seen = seen, seen + len(rows)
         wanted = round(share * seen) - round(share * before)
         splits[rows[: min(wanted, len(rows) - 1)]] = VALIDATION
     return splits
+
+
+def _shuffled_classes(labels: Sequence[str], seed: int) -> Iterator[np.ndarray]:
+    """Yields the row numbers of each class, in a random order."""
+    rng = np.random.default_rng(seed)
+    classes, class_of = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    for number in range(len(classes)):
+        yield rng.permutation(np.flatnonzero(class_of == number))
 
 
 def grouped(groups: Sequence[str], fractions: Fractions, seed: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ FLAT = 1e-12
 which they count as equal."""
 
 
-class _Score:
+class _Score(ABC):
     """One headline number; a subclass says how it comes from resampled rows.
 
     `name` is what it is called.
@@ -35,9 +36,9 @@ class _Score:
     ) -> Mapping[str, np.ndarray]:
         return {self.name: self.values(predictions, draws)}
 
+    @abstractmethod
     def values(self, predictions: RegressionPredictions, draws: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the score on each draw, shape (draws,)."""
-        raise NotImplementedError
 
 
 class Mae(_Score):
