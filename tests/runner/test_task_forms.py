@@ -31,6 +31,8 @@ LABELS = {
     "regression": lambda topics: 1000.0 + 10 * ("heart" in topics) + 20 * ("skin" in topics),
 }
 assert {*LABELS} == {*TASKS}
+LONGER = tiny.case_content(Path())["training"] | {"epochs": 12}
+"""Of the nine pairs of kind and family, sets on an encoder–decoder are learnt the slowest."""
 
 
 def rows(kind: str, count: int = 150) -> list[dict[str, Any]]:
@@ -66,9 +68,9 @@ def test_the_loss_falls_and_what_is_loaded_says_the_same(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, family: str
 ) -> None:
     folder = request.getfixturevalue(FAMILIES[family])
-    trained = run(folder, tmp_path, kind)
+    trained = run(folder, tmp_path, kind, training=LONGER)
     course = losses(trained)
-    assert np.mean(course[-5:]) < 0.9 * np.mean(course[:5])
+    assert np.mean(course[-5:]) < 0.85 * np.mean(course[:5])
     here = trained.classifier.logits(TEXTS, SECONDS)
     assert here.shape == (2, 1 if kind == "regression" else 3)
     assert load_classifier(trained.directory).logits(TEXTS, SECONDS).tolist() == here.tolist()
