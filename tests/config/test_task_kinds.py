@@ -10,7 +10,7 @@ import tiny
 from tunebook.config import HeadConfig
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
-from tunebook.legality import legality
+from tunebook.legality import Setting, legality
 from tunebook.rules import is_minimised
 from tunebook.schema import CaseSchema
 from tunebook.specs import FAMILIES, FORMS, TASKS
@@ -95,9 +95,7 @@ def test_contrastive_pairs_need_single_classes(kind: str) -> None:
 
 def test_the_table_knows_every_combination() -> None:
     cells = {
-        (task, family, form): legality(
-            HOST, family=family, form=form, architecture="bert", task=task
-        )
+        (task, family, form): legality(HOST, Setting(family, form, "bert", task))
         for task in TASKS
         for family in FAMILIES
         for form in FORMS

@@ -11,7 +11,7 @@ import torch
 from peft_models import FP32, HOST, case_of, prepare, problem_of, vectors
 from tunebook.config import CaseConfig
 from tunebook.data.loading import load_dataset
-from tunebook.legality import legality
+from tunebook.legality import Setting, legality
 from tunebook.subject import Subject
 
 
@@ -32,7 +32,7 @@ def test_an_architecture_that_cannot_is_refused(
 
 
 def test_what_t5_cannot_is_known_before_it_is_loaded() -> None:
-    told = legality(HOST, family="encoder_decoder", form="linear", architecture="t5")
+    told = legality(HOST, Setting("encoder_decoder", "linear", "t5"))
     assert told["prefix_tuning"]
     assert told["bitfit"]
     assert not any(told[name] for name in ("lora", "ia3", "prompt_tuning", "p_tuning"))
@@ -40,7 +40,7 @@ def test_what_t5_cannot_is_known_before_it_is_loaded() -> None:
 
 def test_bitfit_is_legal_where_there_are_biases() -> None:
     told = {
-        architecture: legality(HOST, family=family, form=form, architecture=architecture)["bitfit"]
+        architecture: legality(HOST, Setting(family, form, architecture))["bitfit"]
         for family, form, architecture in [
             ("encoder_decoder", "label_words", "bart"),
             ("encoder_decoder", "linear", "t5"),

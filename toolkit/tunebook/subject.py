@@ -22,7 +22,7 @@ from tunebook.data.tokens import encode
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.host import PluginHost
-from tunebook.legality import check_legal
+from tunebook.legality import Setting, check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
@@ -102,15 +102,9 @@ class Subject:
         )
         _check_length(case, base)
         family = model_family(base.folder)
-        check_legal(
-            host,
-            case.strategy.kind,
-            family=family,
-            form=head_form(case.head, family, case.task.kind),
-            architecture=base.architecture,
-            task=case.task.kind,
-            multitask=multitask,
-        )
+        form = head_form(case.head, family, case.task.kind)
+        setting = Setting(family, form, base.architecture, case.task.kind, multitask)
+        check_legal(host, case.strategy.kind, setting)
         tokenizer = beside.tokenizer if beside else load_tokenizer(base.folder)
         if case.pretraining is not None:
             choose_objective(case.pretraining, family, base.architecture, tokenizer)

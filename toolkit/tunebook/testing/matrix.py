@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
-from tunebook.legality import objection
+from tunebook.legality import Setting, objection
 from tunebook.specs import FAMILIES, FORMS, TASKS
 from tunebook.testing import tiny
 from tunebook.testing.candidate import Candidate
@@ -104,13 +104,13 @@ def _try(candidate: Candidate, combination: Combination) -> tuple[Outcome, str]:
 
 def _objection(candidate: Candidate, combination: Combination) -> str:
     """Returns what the table of legality says, an empty text where nothing is against it."""
-    return objection(
-        candidate.descriptor.tags,
+    setting = Setting(
         combination.family,
         combination.form,
         _model(combination).architecture,
         TASK_FORMS[combination.task][0]["kind"],
     )
+    return objection(candidate.descriptor.tags, setting)
 
 
 def _model(combination: Combination) -> tiny.TinyModel:

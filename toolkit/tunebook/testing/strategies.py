@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tunebook.config import PretrainingConfig, TaskConfig, TrainingConfig
 from tunebook.errors import TunebookError, did_you_mean, shorten
-from tunebook.legality import objection
+from tunebook.legality import Setting, objection
 from tunebook.specs import FAMILIES, FORMS, Descriptor
 from tunebook.testing import tiny
 from tunebook.testing.candidate import Candidate
@@ -35,7 +35,7 @@ def legal_models(descriptor: Any) -> list[str]:
     return [
         name
         for name, model in tiny.MODELS.items()
-        if not objection(descriptor.tags, model.family, model.form, model.architecture)
+        if not objection(descriptor.tags, Setting(model.family, model.form, model.architecture))
     ]
 
 
