@@ -79,6 +79,16 @@ def test_a_model_without_errors_writes_an_empty_table(predictions, tmp_path):
     assert len(pd.read_parquet(tmp_path / "e.parquet")) == 0
 
 
+def test_the_errors_of_numbers_begin_with_the_largest_in_either_direction():
+    form = form_of(TaskConfig(kind="regression"))
+    rows = pd.DataFrame({"id": range(4), "text": "x", "label": [1.0, 2.0, 3.0, 4.0]})
+    said = np.array([[1.5], [-1.0], [5.0], [4.0]])
+    predictions = form.predictions(form.targets(rows["label"]), said)
+    told = form.errors(predictions_frame(rows, predictions, form))
+    assert told["error"].tolist() == [-3.0, 2.0, 0.5, 0.0]
+    assert told["id"].tolist() == [1, 2, 0, 3]
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     text=st.text(alphabet=st.characters(codec=None), max_size=30),
