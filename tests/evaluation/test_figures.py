@@ -104,6 +104,14 @@ def test_training_curves_show_loss_scores_and_the_best():
     assert list(scores.lines[1].get_xdata()) == [10]
 
 
+def test_training_curves_of_several_tasks_show_the_mean_and_each_task():
+    scores = {"mean_of_tasks": 0.5, "a.accuracy": 0.7, "a.macro_f1": 0.6, "b.macro_f1": 0.4}
+    events = [{"type": "evaluation", "step": 10, "scores": scores, "best": True}]
+    _, axes = figures.training_curves(events, "").axes
+    shown = [line.get_label() for line in axes.lines]
+    assert shown == ["mean of tasks", "a macro-F1", "b macro-F1", "best so far"]
+
+
 def test_each_stage_before_the_task_has_its_own_loss():
     steps = [
         {"type": "stage_step", "stage": name, "step": s, "loss": 2 / s}

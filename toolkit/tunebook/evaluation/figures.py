@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from tunebook.config import MEAN
 from tunebook.evaluation.canvas import (
     BLUE,
     GREEN,
@@ -42,6 +43,10 @@ __all__ = [
 SPLIT_COLOURS = {"train": BLUE, "validation": ORANGE, "test": GREEN}
 MOST_BARS = 60
 MOST_CELLS_WITH_NUMBERS = 20
+
+
+FAVOURITES = ("macro_f1", "accuracy", "roc_auc")
+"""Scores that are shown first."""
 
 
 def confusion_heatmap(report: EvalReport) -> Figure:
@@ -245,7 +250,9 @@ def _over_steps(evaluations: Sequence[Mapping[str, Any]], name: str) -> list[tup
 
 def _shown_scores(evaluations: Sequence[Mapping[str, Any]], primary: str | None) -> list[str]:
     recorded = dict.fromkeys(name for e in evaluations for name in e.get("scores", {}))
-    wanted = [primary, "macro_f1", "accuracy", "roc_auc", *recorded]
+    # of several tasks, the score of each by which they are best compared
+    alike = [name for own in FAVOURITES for name in recorded if name.rpartition(".")[2] == own]
+    wanted = [primary, MEAN, *alike, *recorded]
     return [name for name in dict.fromkeys(wanted) if name in recorded and name != "loss"][:3]
 
 

@@ -19,8 +19,9 @@ _SCORES = {
 
 
 def words(score: str) -> str:
-    """Returns how people call a score."""
-    return _SCORES.get(score, score.replace("_", " "))
+    """Returns how people call a score, behind the name of its task where there are several."""
+    task, _, own = score.rpartition(".")
+    return f"{task} {_SCORES.get(own, own.replace('_', ' '))}".strip()
 
 
 def headline_sentence(report: EvalReport) -> str:
