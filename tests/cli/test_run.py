@@ -156,7 +156,7 @@ def test_whatever_happens_the_record_says_so(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("tunebook.cli.run.execute_notebook", fail)
+    monkeypatch.setattr("tunebook.notebooks.launch.execute_notebook", fail)
     result = invoke("run", case("succeeds"), "--json")
     assert result.exit_code == exit_code
     assert "Traceback" not in result.stderr
