@@ -67,7 +67,8 @@ def test_a_subset_keeps_all_windows_of_its_documents() -> None:
 
 
 def test_features_stand_in_the_places_of_tokens() -> None:
-    inputs = FeatureInputs(np.eye(3, dtype=np.float32), np.array([0, 0, 1]), np.array([1, 0]))
+    features, documents = np.eye(3, dtype=np.float32), np.array([0, 0, 1])
+    inputs = FeatureInputs(features, documents, np.array([1, 0]), np.array([4, 2, 7]))
     batch = inputs[[2, 0]]
     assert batch["features"].tolist() == [[0, 0, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == [0, 1]

@@ -48,6 +48,16 @@ def test_losses_and_logits_are_those_without_the_cache(
     assert np.allclose(cached.classifier.logits(TEXTS), plain.classifier.logits(TEXTS), atol=1e-3)
 
 
+def test_a_head_on_cached_features_is_trained_as_on_the_frozen_backbone(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    cached, plain = (
+        run(tiny_bert, tmp_path, layers=2, cache_frozen=cache) for cache in (True, False)
+    )
+    assert len(losses(cached)) > 10
+    assert losses(cached) == pytest.approx(losses(plain), abs=1e-5)
+
+
 def test_the_frozen_blocks_are_computed_once(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,7 +231,7 @@ class Subject:
         tokens = self.tokens_of(split)
         if prepared.cache_features and self.case.training.cache_frozen:
             features = self.features(split, prepared.model)
-            return FeatureInputs(features, tokens.document, tokens.targets)
+            return FeatureInputs(features, tokens.document, tokens.targets, tokens.lengths)
         prefix = getattr(prepared.model, "prefix", None)
         return tokens if prefix is None else self._prefix_inputs(tokens, prepared.model, prefix)
 

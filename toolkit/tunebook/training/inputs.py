@@ -82,11 +82,14 @@ class FeatureInputs(Dataset[Batch]):
 
     Attributes:
         features: Shape (n, h), float32; may be memory-mapped.
+        lengths: Shape (n,), the numbers of those tokens. Nothing is padded here; the batches are
+            those that the tokens would have come in, so that a cache changes no training.
     """
 
     features: np.ndarray
     document: np.ndarray
     targets: np.ndarray | None
+    lengths: np.ndarray
 
     def __len__(self) -> int:
         return len(self.features)
@@ -94,10 +97,6 @@ class FeatureInputs(Dataset[Batch]):
     @property
     def documents(self) -> int:
         return int(self.document.max()) + 1 if len(self.document) else 0
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return np.ones(len(self), dtype=np.int64)
 
     def __getitem__(self, rows: Sequence[int]) -> Batch:
         features = torch.from_numpy(np.asarray(self.features[np.asarray(rows)], dtype=np.float32))
@@ -182,7 +181,7 @@ def subset(inputs: Inputs, documents: np.ndarray) -> Inputs:
     document = number[inputs.document[rows]]
     targets = None if inputs.targets is None else inputs.targets[documents]
     if isinstance(inputs, FeatureInputs):
-        return FeatureInputs(inputs.features[rows], document, targets)
+        return FeatureInputs(inputs.features[rows], document, targets, inputs.lengths[rows])
     if isinstance(inputs, PrefixInputs):
         return PrefixInputs(_rows(inputs.tokens, rows, document, targets), inputs.states_of(rows))
     return _rows(inputs, rows, document, targets)
