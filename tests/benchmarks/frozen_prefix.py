@@ -60,9 +60,7 @@ def losses(run: Run) -> list[float]:
 
 def main() -> None:
     print(heading())
-    print(
-        "frozen  cached  computed  faster  first difference of a loss, largest  filling the cache"
-    )
+    print("frozen  cached  computed  faster  first and largest gap of losses  filling the cache")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TUNEBOOK_CACHE"] = folder
         for layers in FROZEN:
