@@ -58,6 +58,32 @@ def test_a_head_on_cached_features_is_trained_as_on_the_frozen_backbone(
     assert losses(cached) == pytest.approx(losses(plain), abs=1e-5)
 
 
+def test_tasks_that_share_a_backbone_share_its_frozen_layers(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    rows = [row | {"side": "ab"[n % 3 == 0]} for n, row in enumerate(tiny.rows())]
+    content = tiny.case_content(tiny_bert, strategy={"kind": "freeze", "layers": 1})
+    content |= {
+        "data": {"kind": "memory", "rows": rows},
+        "tasks": {"topic": {}, "side": {"task": {"label": "side"}}},
+        "split": {"kind": "grouped"},
+    }
+    cached, plain = (
+        run_case(
+            CaseSchema(HOST).validate(
+                content | {"training": content["training"] | {"cache_frozen": cache}}
+            ),
+            HOST,
+            runs_dir=tmp_path,
+            listeners=[],
+        )
+        for cache in (True, False)
+    )
+    assert any("computed once and kept on disk" in str(event) for event in cached.events)
+    assert len(losses(cached)) > 10
+    assert losses(cached) == pytest.approx(losses(plain), abs=1e-4)
+
+
 def test_the_frozen_blocks_are_computed_once(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.rules import lower_is_better
 from tunebook.tasks.build import build_classifier, head_form
-from tunebook.tasks.multi_task import MultiTaskClassifier
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 from tunebook.training.features import cached_features, fingerprint
@@ -171,7 +170,9 @@ class Subject:
     def prepare(self) -> Prepared:
         """Gives the head its start values and lets the strategy change the model."""
         self.start_head()
-        return self.adapt(self.model, self.context())
+        prepared = self.adapt(self.model, self.context())
+        keep_prefix(prepared, [(self, prepared.model)])
+        return prepared
 
     def start_head(self) -> None:
         """Gives the head its start values."""
@@ -190,8 +191,7 @@ class Subject:
     def adapt(self, model: Any, context: Context) -> Prepared:
         """Lets the strategy change a model: the classifier, or it and others on its backbone."""
         strategy = self.host.create("strategy", self.case.strategy)
-        prepared = strategy.prepare(model, context)
-        self._keep_prefix(prepared)
+        prepared: Prepared = strategy.prepare(model, context)
         return prepared
 
     def context(self) -> Context:
@@ -258,33 +258,11 @@ class Subject:
             | parts
         )
 
-    def _keep_prefix(self, prepared: Prepared) -> None:
-        """Makes frozen lower blocks deterministic, and skips them where their outputs are known."""
-        model, count = prepared.model, prepared.frozen_layers
-        blocks = blocks_of(model.backbone)
-        if prepared.cache_features:
-            keep_in_evaluation(model.backbone)
-        known = isinstance(model, TextClassifier | MultiTaskClassifier)
-        if not 0 < count < len(blocks) or not known:
-            return
-        prefix = Prefix(model.backbone, blocks, count)
-        prefix.silence()
-        if isinstance(model, MultiTaskClassifier):
-            return
-        tokens = [self.tokens_of(split) for split in SPLITS]
-        size = sum(states_bytes(each, width(model.backbone)) for each in tokens) / 2**30
-        if not self.case.training.cache_frozen or model.start is not None:
-            return
-        named = f"outputs of the lowest {count} of {len(blocks)} layers, {size:.2f} GB,"
-        if size > self.case.training.cache_limit_gb:
-            self.note(f"{named} are not kept: they are above training.cache_limit_gb")
-            return
-        self.note(f"{named} are computed once and kept on disk")
-        prefix.install()
-        model.prefix = prefix
-        if not agrees(model, self.inputs("validation", prepared), self.precision):
-            model.prefix = None
-            self.note("the kept outputs don't give the same logits, so they are not used")
+    def skips(self, classifier: TextClassifier, prefix: Prefix) -> bool:
+        """Gives a classifier the frozen prefix; returns whether its logits stay what they were."""
+        classifier.prefix = prefix
+        inputs = self._prefix_inputs(self.tokens_of("validation"), classifier, prefix)
+        return agrees(classifier, inputs, self.precision)
 
     def _prefix_inputs(self, tokens: TokenInputs, model: Any, prefix: Prefix) -> PrefixInputs:
         size = self.case.training.eval_batch_size
@@ -293,6 +271,39 @@ class Subject:
             lambda: compute_states(model, prefix, tokens, size, self.precision),
         )
         return PrefixInputs(tokens, states)
+
+
+def keep_prefix(prepared: Prepared, tasks: Sequence[tuple[Subject, Any]]) -> None:
+    """Makes frozen lower blocks deterministic, and skips them where their outputs are known.
+
+    Args:
+        prepared: What the strategy made of the model.
+        tasks: The subject of each task, with its classifier on the prepared model.
+    """
+    (first, _), backbone = tasks[0], prepared.model.backbone
+    blocks, count = blocks_of(backbone), prepared.frozen_layers
+    if prepared.cache_features:
+        keep_in_evaluation(backbone)
+    known = all(isinstance(classifier, TextClassifier) for _, classifier in tasks)
+    if not 0 < count < len(blocks) or not known:
+        return
+    prefix = Prefix(backbone, blocks, count)
+    prefix.silence()
+    training = first.case.training
+    if not training.cache_frozen or any(c.start is not None for _, c in tasks):
+        return
+    tokens = [subject.tokens_of(split) for subject, _ in tasks for split in SPLITS]
+    size = sum(states_bytes(each, width(backbone)) for each in tokens) / 2**30
+    named = f"outputs of the lowest {count} of {len(blocks)} layers, {size:.2f} GB,"
+    if size > training.cache_limit_gb:
+        first.note(f"{named} are not kept: they are above training.cache_limit_gb")
+        return
+    first.note(f"{named} are computed once and kept on disk")
+    prefix.install()
+    if not all(subject.skips(classifier, prefix) for subject, classifier in tasks):
+        first.note("the kept outputs don't give the same logits, so they are not used")
+        for _, classifier in tasks:
+            classifier.prefix = None
 
 
 def seed_everything(seed: int) -> None:

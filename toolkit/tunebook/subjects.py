@@ -20,7 +20,7 @@ from tunebook.export import save_classifier
 from tunebook.host import PluginHost
 from tunebook.models.load import model_family
 from tunebook.rules import lower_is_better
-from tunebook.subject import Subject
+from tunebook.subject import Subject, keep_prefix
 from tunebook.tasks.build import head_form
 from tunebook.tasks.multi_task import MultiTaskClassifier
 from tunebook.training.context import Context
@@ -100,6 +100,8 @@ class Subjects:
             subject.start_head()
         prepared = self.first.adapt(self.model, self.context())
         self.model.activate = prepared.activate
+        views = [(each, self.of_task(name, prepared).model) for name, each in self.items()]
+        keep_prefix(prepared, views)
         return prepared
 
     def context(self) -> Context:
