@@ -10,7 +10,7 @@ import pandas as pd
 
 from tunebook.config import CaseConfig
 from tunebook.data.cleaning import text_key
-from tunebook.data.dataset import Dataset
+from tunebook.data.dataset import PAIR, Dataset
 from tunebook.errors import DataError, Problem, did_you_mean
 from tunebook.host import PluginHost
 
@@ -37,7 +37,8 @@ def load_corpus(case: CaseConfig, host: PluginHost, dataset: Dataset) -> Corpus:
     """Returns the corpus that a case is pretrained on.
 
     Without a source of its own it is the training texts, augmented ones aside, and the validation
-    texts are held out. Texts of a source that the validation or test split has too are left out.
+    texts are held out; of pairs, both texts. Texts of a source that the validation or test split
+    has too are left out.
 
     Raises:
         ConfigError: The source cannot be built.
@@ -45,13 +46,17 @@ def load_corpus(case: CaseConfig, host: PluginHost, dataset: Dataset) -> Corpus:
     """
     if case.corpus is None:
         train = dataset.split("train")
-        own = train["text"][train["origin"] == "original"]
-        return Corpus(dataset.card.title, tuple(own), tuple(dataset.texts("validation")))
+        own = _single(train[train["origin"] == "original"])
+        seen = {text_key(text) for text in own}  # pairs may share a second text
+        held_out = [t for t in _single(dataset.split("validation")) if text_key(t) not in seen]
+        return Corpus(dataset.card.title, own, tuple(held_out))
     assert case.pretraining is not None
     source = host.create("datasource", case.corpus).load()
     place = source.card.source or source.card.title
     texts = _texts(source.rows, case.pretraining.text or case.task.text, place)
-    judged = {text_key(text) for split in ("validation", "test") for text in dataset.texts(split)}
+    judged = {
+        text_key(text) for split in ("validation", "test") for text in _single(dataset.split(split))
+    }
     kept = [text for key, text in texts.items() if key not in judged]
     if len(kept) < 2:
         raise DataError(_too_few(place, len(kept), len(texts) - len(kept)))
@@ -64,6 +69,12 @@ def load_corpus(case: CaseConfig, host: PluginHost, dataset: Dataset) -> Corpus:
         tuple(drawn[:held_out]),
         len(texts) - len(kept),
     )
+
+
+def _single(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Returns the texts of rows; of pairs both texts, the second ones once each."""
+    second = rows[PAIR].drop_duplicates() if PAIR in rows else []
+    return (*rows["text"], *second)
 
 
 def _texts(rows: pd.DataFrame, column: str, place: str) -> dict[str, str]:
