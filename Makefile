@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CASE ?= medical_coding
+# what a case needs beyond the extras `adapters` and `offline`
+EXTRA_multilingual_sentiment := multilingual
+EXTRA := $(EXTRA_$(CASE))
 RUNS ?= runs
 SOURCES := $(shell find toolkit plugins notebooks -name '*.py' -o -name '*.yaml' -o -name '*.ipynb' -o -name '*.j2')
 LINTED := toolkit plugins templates tests notebooks
@@ -15,7 +18,7 @@ case: $(RUNS)/.$(CASE)
 	@$(BIN)/tunebook show "$$(cat $<)" --runs-dir $(RUNS)
 
 # the stamp holds the id of the run: nothing is run twice while no source has changed
-$(RUNS)/.$(CASE): $(VENV)/.case $(SOURCES)
+$(RUNS)/.$(CASE): $(VENV)/.case $(EXTRA:%=$(VENV)/.%) $(SOURCES)
 	@mkdir -p $(RUNS)
 	@$(BIN)/tunebook run $(CASE) --runs-dir $(RUNS) --json > $@.json
 	@$(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["run_id"])' < $@.json > $@.tmp
@@ -40,6 +43,10 @@ test-tf5: .venv-tf5/.core
 
 $(VENV)/.case: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[adapters,offline]"
+	@touch $@
+
+$(VENV)/.multilingual: $(VENV)/.case
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[multilingual]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

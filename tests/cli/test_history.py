@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tunebook.cli.application import Settings
+from tunebook.cli.history import next_commands
 from tunebook.errors import ExitCode
 from tunebook.records import RunDirectory
 
@@ -110,3 +112,16 @@ def test_an_empty_id_means_no_run(invoke: Invoke, finished_run: RunDirectory, na
     result = invoke("show", name)
     assert result.exit_code == ExitCode.CONFIG
     assert "run.unknown" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "case", [{"task": {"pair": "b"}}, {"task": {}, "tasks": {"one": {"task": {"pair": "b"}}}}]
+)
+def test_the_next_command_of_a_model_of_pairs_has_a_second_text(
+    finished_run: RunDirectory, case: dict[str, Any]
+) -> None:
+    finished_run.model.mkdir(exist_ok=True)
+    settings = Settings()
+    assert "--pair" not in next_commands(settings, finished_run)[1]
+    finished_run.write_case(case)
+    assert '"text" --pair "second text"' in next_commands(settings, finished_run)[1]

@@ -19,7 +19,7 @@ from tunebook.cli.reference import SCHEMA_KINDS
 from tunebook.config import PluginConfig
 from tunebook.errors import ConfigError, ExitCode
 from tunebook.host import PluginHost
-from tunebook.reference import field_rows, where_it_works
+from tunebook.reference import field_rows, reference, where_it_works
 from tunebook.specs import Tags
 
 Invoke = Callable[..., Any]
@@ -91,6 +91,12 @@ def test_schema_of_something_else(invoke: Invoke, arguments: list[str], fix: str
     result = invoke("schema", *arguments)
     assert result.exit_code == ExitCode.CONFIG
     assert fix in result.stderr
+
+
+def test_keys_of_named_sections_show_where_the_name_goes() -> None:
+    keys = [key for key, *_ in reference(PluginHost(), "case")["fields"]]
+    assert "tasks.NAME.task.label" in keys
+    assert not [key for key in keys if key.startswith("tasks.") and ".NAME." not in key]
 
 
 def test_describe_explains_every_plugin_and_case(invoke: Invoke) -> None:

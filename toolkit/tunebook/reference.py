@@ -32,7 +32,8 @@ def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
         nested = models_in(field.annotation)
         key = f"{prefix}{name}"
         if len(nested) == 1 and get_origin(field.annotation) is not tuple:
-            yield from field_rows(nested[0], f"{key}.")
+            named = ".NAME" if get_origin(field.annotation) is dict else ""
+            yield from field_rows(nested[0], f"{key}{named}.")
             continue
         default = "required" if field.is_required() else json.dumps(_plain(field.default))
         yield key, type_in_words(field), default, field.description or ""

@@ -108,8 +108,16 @@ def next_commands(settings: Settings, run: RunDirectory) -> list[str]:
     if run.model.is_dir():
         tasks = run.read_record().tasks
         task = f" --task {next(iter(tasks))}" if tasks else ""
-        commands.append(f'tunebook predict {run.run_id}{task} "text"{where}')
+        pair = ' --pair "second text"' if _of_pairs(run) else ""
+        commands.append(f'tunebook predict {run.run_id}{task} "text"{pair}{where}')
     return commands
+
+
+def _of_pairs(run: RunDirectory) -> bool:
+    """Whether the first task of a run, or its only one, reads two texts."""
+    case = run.read_case()
+    first = next(iter(case.get("tasks", {}).values()), {}).get("task", {})
+    return bool({**case.get("task", {}), **first}.get("pair"))
 
 
 def headline(record: RunRecord) -> str:
