@@ -215,3 +215,19 @@ def test_a_head_may_be_called_like_a_method_of_a_module() -> None:
     model(task="type", input_ids=ones, attention_mask=ones)
     classifiers["forward"](ones, ones)
     assert told == ["type", "forward"]
+
+
+def test_heads_of_two_forms_are_refused_before_weights_are_loaded(
+    tiny_t5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr("tunebook.subject.build_classifier", load)
+    words, linear = {"head": {"form": "label_words"}}, {"head": {"form": "linear"}}
+    tasks = {"topic": words, "type": TASKS["type"] | linear}
+    with pytest.raises(ConfigError) as caught:
+        train(tiny_t5, tmp_path, tasks=tasks)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("head.form", "tasks.type.head.form")
+    assert (problem.expected.split()[-1], problem.found) == ("`label_words`", "`linear`")

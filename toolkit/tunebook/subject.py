@@ -80,8 +80,8 @@ class Subject:
         precision: Precision,
         note: Callable[[str], None] = lambda _: None,
         *,
+        base: ResolvedModel | None = None,
         beside: Subject | None = None,
-        multitask: bool = False,
     ) -> Subject:
         """Loads tokenizer and backbone and puts a new head on top.
 
@@ -91,21 +91,15 @@ class Subject:
             dataset: Of that task.
             precision: What is computed in.
             note: Told what a reader of the run should know.
+            base: Of several tasks, the model, which `checked_form` has let pass for each.
             beside: Whose tokenizer and backbone are taken, None to load them.
-            multitask: Whether other tasks will share the backbone.
         """
-        base = (
-            beside.base
-            if beside
-            else resolve_model(host.create("model", case.model).files(), host.names("model"))
-        )
-        _check_length(case, base)
-        family = model_family(base.folder)
-        form = head_form(case.head, family, case.task.kind)
-        setting = Setting(family, form, base.architecture, case.task.kind, multitask)
-        check_legal(host, case.strategy.kind, setting)
+        if base is None:
+            base = resolve_base(case, host)
+            checked_form(case, host, base)
         tokenizer = beside.tokenizer if beside else load_tokenizer(base.folder)
         if case.pretraining is not None:
+            family = model_family(base.folder)
             choose_objective(case.pretraining, family, base.architecture, tokenizer)
         model = build_classifier(
             base.folder,
@@ -271,6 +265,27 @@ class Subject:
             lambda: compute_states(model, prefix, tokens, size, self.precision),
         )
         return PrefixInputs(tokens, states)
+
+
+def resolve_base(case: CaseConfig, host: PluginHost) -> ResolvedModel:
+    """Returns where the pretrained model of a case lies; no weights are loaded."""
+    return resolve_model(host.create("model", case.model).files(), host.names("model"))
+
+
+def checked_form(
+    case: CaseConfig, host: PluginHost, base: ResolvedModel, *, multitask: bool = False
+) -> str:
+    """Returns the form of the head of a task.
+
+    Raises:
+        ConfigError: Strategy, task and model don't go together, or the texts are too long for it.
+    """
+    _check_length(case, base)
+    family = model_family(base.folder)
+    form = head_form(case.head, family, case.task.kind)
+    setting = Setting(family, form, base.architecture, case.task.kind, multitask)
+    check_legal(host, case.strategy.kind, setting)
+    return form
 
 
 def keep_prefix(prepared: Prepared, tasks: Sequence[tuple[Subject, Any]]) -> None:

@@ -18,10 +18,8 @@ from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.export import save_classifier
 from tunebook.host import PluginHost
-from tunebook.models.load import model_family
 from tunebook.rules import lower_is_better
-from tunebook.subject import Subject, keep_prefix
-from tunebook.tasks.build import head_form
+from tunebook.subject import Subject, checked_form, keep_prefix, resolve_base
 from tunebook.tasks.multi_task import MultiTaskClassifier
 from tunebook.training.context import Context
 from tunebook.training.precision import Precision
@@ -52,22 +50,17 @@ class Subjects:
         note: Callable[[str], None] = lambda _: None,
     ) -> Subjects:
         """Loads tokenizer and backbone once and puts the head of every task on top."""
-        found: dict[str, Subject] = {}
-        for name, own in case.by_task().items():
-            beside = next(iter(found.values()), None)
-            if beside is not None:
-                _check_form(name, beside, own)
-            found[name] = Subject.build(
-                own,
-                host,
-                datasets[name],
-                precision,
-                note,
-                beside=beside,
-                multitask=bool(case.tasks),
-            )
         if not case.tasks:
-            return cls.alone(found[ALONE])
+            return cls.alone(Subject.build(case, host, datasets[ALONE], precision, note))
+        base = resolve_base(case, host)
+        own = case.by_task()
+        _check_forms({n: checked_form(c, host, base, multitask=True) for n, c in own.items()})
+        found: dict[str, Subject] = {}
+        for name, each in own.items():
+            beside = next(iter(found.values()), None)
+            found[name] = Subject.build(
+                each, host, datasets[name], precision, note, base=base, beside=beside
+            )
         return cls(case, found, MultiTaskClassifier({n: each.model for n, each in found.items()}))
 
     @classmethod
@@ -188,16 +181,17 @@ def _keys(dataset: Dataset, split: str) -> set[str]:
     return {text_key(text) for text in dataset.texts(split)}
 
 
-def _check_form(name: str, first: Subject, other: CaseConfig) -> None:
-    family = model_family(first.base.folder)
-    theirs, own = (head_form(case.head, family, case.task.kind) for case in (first.case, other))
-    if own != theirs:
+def _check_forms(forms: Mapping[str, str]) -> None:
+    """Refuses heads of more than one form; `forms` are by task."""
+    first = next(iter(forms.values()))
+    other = next((name for name, form in forms.items() if form != first), None)
+    if other is not None:
         raise ConfigError(
             Problem(
                 "head.form",
-                f"tasks.{name}.head.form",
-                f"one form of heads on one backbone, `{theirs}`",
-                f"`{own}`",
+                f"tasks.{other}.head.form",
+                f"one form of heads on one backbone, `{first}`",
+                f"`{forms[other]}`",
                 "set head.form for all tasks alike",
             )
         )
