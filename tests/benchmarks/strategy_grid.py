@@ -35,6 +35,7 @@ from machine import heading
 
 import tunebook as tb
 from tunebook.contracts import Predictions
+from tunebook.data.dataset import texts_of
 from tunebook.data.loading import load_dataset
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.bootstrap import draw, interval
@@ -146,9 +147,9 @@ def baseline(size: int, seed: int) -> dict[str, Any]:
     dataset = load_dataset(case(REFERENCE, size, seed), PluginHost())
     started = time.process_time()
     (fitted,) = fit_baselines(
-        dataset.texts("train"),
+        texts_of(dataset.split("train")),
         dataset.targets("train"),
-        dataset.texts("test"),
+        texts_of(dataset.split("test")),
         dataset.form,
         names=("tfidf",),
     )
