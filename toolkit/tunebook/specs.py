@@ -201,6 +201,11 @@ class ModelPlugin(BuiltDescriptor):
 
 
 @dataclass(frozen=True)
+class ExecutorPlugin(BuiltDescriptor):
+    """A place where the runs of a batch are carried out, see `tunebook.attempts.Executor`."""
+
+
+@dataclass(frozen=True)
 class CasePlugin(Descriptor):
     """A ready-made case: a YAML file and the notebook that runs it."""
 
@@ -215,6 +220,7 @@ KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
     "datasource": ("tunebook_datasources", DataSourcePlugin),
     "model": ("tunebook_models", ModelPlugin),
     "case": ("tunebook_cases", CasePlugin),
+    "executor": ("tunebook_executors", ExecutorPlugin),
 }
 """By kind, the registration hook and the descriptor it returns."""
 
@@ -289,6 +295,16 @@ class TunebookSpecs:
             >>> @hookimpl
             ... def tunebook_cases():
             ...     yield CasePlugin("tickets", "Route a ticket.", here / "t.yaml", here / "t.nb")
+        """
+
+    @hookspec
+    def tunebook_executors(self) -> Iterable[ExecutorPlugin]:  # type: ignore[empty-body]
+        """Returns places where the runs of a batch are carried out.
+
+        Example:
+            >>> @hookimpl
+            ... def tunebook_executors():
+            ...     yield ExecutorPlugin("slurm", "Our cluster.", SlurmConfig, "pkg.impl:Slurm")
         """
 
     @hookspec
