@@ -146,6 +146,26 @@ GroupOf = Callable[[str], tuple[str, float]]
 """By parameter name, the name of the optimiser group it belongs to, and that group's rate."""
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """Something that remembers, from one step of a training to another: a callback, or inputs.
+
+    A checkpoint is written between two steps, after the evaluation that belongs to the first. A run
+    that was killed builds everything anew, and then puts the state back, after `on_train_begin`.
+    What was changed while it trained, by hand or by a program, is remembered in this way too: the
+    callback that carried it out tells what it has done, while rates that it changed come back with
+    optimiser and schedule.
+    """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that it remembers, in JSON types; nothing on the disk or in the model."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remembers what `state_dict` returned in an earlier process."""
+        ...
+
+
 @dataclass(frozen=True)
 class Stage:
     """Training before the task's, on the same loop.
@@ -155,7 +175,8 @@ class Stage:
         section: Config section that holds its settings, for the advice of errors.
         model: Its forward takes a batch by name and returns the loss, a scalar.
         inputs: n items: ``inputs[rows]`` is the batch of some rows, a mapping of tensors, and
-            ``inputs.lengths`` of shape (n,) is what rows of a batch are alike in.
+            ``inputs.lengths`` of shape (n,) is what rows of a batch are alike in. Chance that a
+            batch depends on comes from a generator of the inputs' own, which are `Stateful` then.
         groups: Optimiser parameter groups.
         training: What differs from the defaults of `tunebook.config.TrainingConfig`.
     """
@@ -204,7 +225,7 @@ class Prepared:
         model: The classifier, changed in place or wrapped.
         groups: Optimiser parameter groups; each has `params`, `lr` and `weight_decay`.
         trainer: Subclass of transformers' Trainer that the strategy needs, None for Trainer.
-        callbacks: Extra trainer callbacks.
+        callbacks: Extra trainer callbacks; one that has a state is a `Stateful` as well.
         cache_features: True when the backbone is frozen and deterministic, so that its pooled
             output may be computed once and the head trained on the cache.
         frozen_layers: How many of the lowest blocks, embeddings included, stay as they are and

@@ -18,6 +18,7 @@ from tunebook.events import (
     Event,
     Listener,
     Noted,
+    Resumed,
     RunEnded,
     StageStarted,
     StageStep,
@@ -25,7 +26,8 @@ from tunebook.events import (
 )
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
-    cls.type: cls for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, RunEnded)
+    cls.type: cls
+    for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, Resumed, RunEnded)
 }
 LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4
@@ -268,6 +270,9 @@ def describe(event: Event) -> str:
         return f"{'evaluation':<11}  step {event.step}  {_scores(event.scores)}{best}"
     if isinstance(event, Noted):
         return f"{event.level:<11}  {event.text}"
+    if isinstance(event, Resumed):
+        place = f"from step {event.step} of {event.stage}" if event.stage else "from the beginning"
+        return f"{'resumed':<11}  {place}"
     if isinstance(event, RunEnded):
         return f"{event.status:<11}  {event.detail}".rstrip()
     return ""

@@ -134,7 +134,8 @@ def _run_library(run: RunDirectory, plan: Plan, host: PluginHost, limits: Limits
     rung: list[int] = []
     try:
         with _interrupted_after(limits.timeout, rung):
-            from tunebook.runner import run_case, trace_learning_curve
+            from tunebook.learning_curve import trace_learning_curve
+            from tunebook.runner import run_case
 
             finished = run_case(plan.case, host, listeners=[listener])
             trace_learning_curve(finished, host, listeners=[listener])
