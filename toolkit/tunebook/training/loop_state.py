@@ -9,14 +9,17 @@ callback, and keeps its own account there (`tunebook.contracts.Stateful`).
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from tunebook.contracts import Stateful
 from tunebook.errors import Problem, TrainingError
 from tunebook.tasks.text_classification import load_trainable
 from tunebook.training.checkpoints import Checkpoint, Snapshot
@@ -47,7 +50,7 @@ def capture(trainer: Any) -> Snapshot:
         "callbacks": {name: each.state_dict() for name, each in stateful(trainer).items()},
         "loop": trainer.state_dict(),
     }
-    trainer_state = trainer.state.to_json()
+    trainer_state = json.dumps(asdict(trainer.state))
     return Snapshot(tensors, state, {TRAINER_STATE: trainer_state} | trainer.kept_files())
 
 
@@ -132,7 +135,7 @@ def put_weights(model: nn.Module, tensors: Mapping[str, Tensors]) -> None:
 
 def stateful(trainer: Any) -> dict[str, Any]:
     """Returns the callbacks that have a state, by a name that is the same in every attempt."""
-    found = [each for each in trainer.callback_handler.callbacks if hasattr(each, "state_dict")]
+    found = [each for each in trainer.callback_handler.callbacks if isinstance(each, Stateful)]
     return {f"{number} {type(each).__name__}": each for number, each in enumerate(found)}
 
 
@@ -165,7 +168,7 @@ def restore_chance(checkpoint: Checkpoint) -> None:
 
 
 def _state_of(inputs: Any) -> Any:
-    return inputs.state_dict() if hasattr(inputs, "state_dict") else None
+    return inputs.state_dict() if isinstance(inputs, Stateful) else None
 
 
 def _split(state: Mapping[int, Mapping[str, Any]]) -> tuple[Tensors, dict[str, dict[str, Any]]]:
