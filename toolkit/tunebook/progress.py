@@ -31,6 +31,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
 }
 LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4
+CURVE_EVENTS = "curve/*/*/events.jsonl"
 
 
 def progress_listener(stream: TextIO | None = None) -> Listener:
@@ -201,12 +202,18 @@ class Pace:
 
 
 class EventFollower:
-    """Reads an `events.jsonl` that another process writes, and hands new events to a listener."""
+    """Reads an `events.jsonl` that another process writes, and hands new events to a listener.
 
-    def __init__(self, path: Path, listener: Listener) -> None:
+    Args:
+        path: The file, which may not be there yet.
+        listener: Told of each event.
+        from_now: Leave out what stands there already.
+    """
+
+    def __init__(self, path: Path, listener: Listener, *, from_now: bool = False) -> None:
         self._path = path
         self._listener = listener
-        self._offset = 0
+        self._offset = path.stat().st_size if from_now and path.exists() else 0
 
     def poll(self) -> int:
         """Hands over the events written since the last call; returns how many there were.
@@ -232,14 +239,18 @@ class EventFollower:
 class RunFollower:
     """Follows a run that another process writes, and the points of its learning curve."""
 
-    def __init__(self, folder: Path, listener: Listener) -> None:
+    def __init__(self, folder: Path, listener: Listener, *, from_now: bool = False) -> None:
         self._folder = folder
         self._listener = listener
-        self._followers = {folder: EventFollower(folder / "events.jsonl", listener)}
+        known = [folder, *(file.parent for file in folder.glob(CURVE_EVENTS) if from_now)]
+        self._followers = {
+            each: EventFollower(each / "events.jsonl", listener, from_now=from_now)
+            for each in known
+        }
 
     def poll(self) -> None:
         """Hands over what has been written since the last call."""
-        for file in sorted(self._folder.glob("curve/*/*/events.jsonl")):
+        for file in sorted(self._folder.glob(CURVE_EVENTS)):
             if file.parent not in self._followers:
                 self._listener(StageStarted("curve", file.parent.name))
                 self._followers[file.parent] = EventFollower(file, self._listener)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, shorten
 from tunebook.events import RunEnded, last_sign_of_life, read_events
 from tunebook.ownership import last_beat
 from tunebook.records import Resumption, RunDirectory, RunRecord
-from tunebook.training.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from tunebook.training.checkpoints import Checkpoint
 
 RESUME = "TUNEBOOK_RESUME"
 """Environment variable: the next `run_case` of this process goes on with the run in
