@@ -47,6 +47,7 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["predict", "no-such-run", "text"],
         ["run", "medical_coding", "-p", "stratgy=lora"],
         ["check", "no-such-plugin"],
+        ["resume", "no-such-run"],
     ],
     ids=" ".join,
 )
