@@ -63,23 +63,50 @@ def load_case(
 
 def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> CaseConfig:
     """Returns the case `name` with `parameters`, whose keys may be dotted paths and ``preset``."""
-    file = find_case(host, name)
-    parameters = dict(parameters)
-    _check_tasks(file, parameters)
-    preset = _preset(file, parameters.pop("preset", None))
-    changes = _nested(host, parameters)
-    kind = _strategy_kind(changes, preset, file.case)
-    layers = [
-        {"training": _training_defaults(host, kind)},
-        file.case,
-        _section(file, kind),
-        preset,
-        changes,
-    ]
-    content: dict[str, Any] = {}
-    for layer in layers:
-        content = lay_over(content, expand(host, layer))
-    return CaseSchema(host).validate(content)
+    return CaseResolver(host, name).resolve(parameters)
+
+
+class CaseResolver:
+    """One case, to be resolved with many parameters: its file is read and its schema made once.
+
+    Args:
+        host: Plugins to choose from.
+        name: Name of a case plugin, or path of a case file.
+        schema: The schema of `host`, where there is one already.
+
+    Raises:
+        ConfigError: There is no such case, or its file cannot be read.
+    """
+
+    def __init__(self, host: PluginHost, name: str, schema: CaseSchema | None = None) -> None:
+        self.host = host
+        self.file = find_case(host, name)
+        self.schema = schema or CaseSchema(host)
+
+    def resolve(self, parameters: Mapping[str, Any]) -> CaseConfig:
+        """Returns the case with `parameters`.
+
+        Raises:
+            ConfigError: With every problem found.
+            MachineError: A package that the case needs isn't installed.
+        """
+        file, host = self.file, self.host
+        parameters = dict(parameters)
+        _check_tasks(file, parameters)
+        preset = _preset(file, parameters.pop("preset", None))
+        changes = _nested(host, parameters)
+        kind = _strategy_kind(changes, preset, file.case)
+        layers = [
+            {"training": _training_defaults(host, kind)},
+            file.case,
+            _section(file, kind),
+            preset,
+            changes,
+        ]
+        content: dict[str, Any] = {}
+        for layer in layers:
+            content = lay_over(content, expand(host, layer))
+        return self.schema.validate(content)
 
 
 def find_case(host: PluginHost, name: str) -> CaseFile:
