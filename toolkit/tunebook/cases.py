@@ -138,34 +138,7 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
     Raises:
         ConfigError: It is missing, not YAML, or not a mapping.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(
-            Problem(
-                "case.unreadable",
-                str(path),
-                "a case file",
-                str(error),
-                did_you_mean(str(path), names),
-            )
-        ) from error
-    except yaml.YAMLError as error:
-        found = " ".join(str(error).split())
-        raise ConfigError(
-            Problem("case.not_yaml", str(path), "YAML", found, "mend that line")
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigError(
-            Problem(
-                "case.not_a_mapping",
-                str(path),
-                "keys and values",
-                shorten(content),
-                "begin with `name: …`",
-            )
-        )
+    content = read_mapping(path, "case")
     extra = {key: content.pop(key, None) or {} for key in RESERVED}
     if notebook is None and extra["notebook"]:
         notebook = path.parent / str(extra["notebook"])
@@ -176,6 +149,47 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
         extra["presets"],
         notebook,
     )
+
+
+def read_mapping(path: Path, subject: str) -> dict[str, Any]:
+    """Returns the keys and values in a YAML or JSON file.
+
+    Args:
+        path: The file.
+        subject: What it holds, for error codes and words.
+
+    Raises:
+        ConfigError: It is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
+    except (OSError, UnicodeDecodeError) as error:
+        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            Problem(
+                f"{subject}.unreadable",
+                str(path),
+                f"a {subject} file",
+                str(error),
+                did_you_mean(str(path), names),
+            )
+        ) from error
+    except yaml.YAMLError as error:
+        found = " ".join(str(error).split())
+        raise ConfigError(
+            Problem(f"{subject}.not_yaml", str(path), "YAML", found, "mend that line")
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            Problem(
+                f"{subject}.not_a_mapping",
+                str(path),
+                "keys and values",
+                shorten(content),
+                "begin with `name: …`",
+            )
+        )
+    return content
 
 
 def parse_parameters(items: Sequence[str]) -> dict[str, Any]:

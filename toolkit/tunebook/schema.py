@@ -97,6 +97,7 @@ class CaseSchema:
         other = isinstance(task, Mapping) and task.get("kind", usual) != usual
         return self._with_task_defaults(dict(section)) if other else section
 
+
 def problems_of(
     model: type[BaseModel],
     error: ValidationError,
@@ -173,7 +174,7 @@ def _closed(host: PluginHost, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def union_of(host: PluginHost, kind: str) -> Any:
-    """Returns the annotation of a config of any plugin of `kind`, of which there is at least one."""
+    """Returns the annotation of a config of any plugin of `kind`; there must be one."""
     configs = [descriptor.config for descriptor in host.descriptors(kind)]
     annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
     return Annotated[annotation, Field(discriminator="kind")] if len(configs) > 1 else annotation

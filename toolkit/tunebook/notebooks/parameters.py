@@ -115,9 +115,7 @@ def parameters_for(
     return named
 
 
-def case_parameters(
-    listed: Mapping[str, Any], injected: Mapping[str, Any]
-) -> dict[str, Any]:
+def case_parameters(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a notebook will hand to `load_case`: the values in its parameters cell under
     the injected ones, with `overrides` laid over the rest."""
     values = {**listed, **injected}
