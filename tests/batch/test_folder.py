@@ -79,7 +79,9 @@ def test_a_log_cut_off_anywhere_is_read_up_to_there_and_goes_on(folder: BatchFol
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
-def test_rubbish_in_a_log_is_passed_over(tmp_path_factory: pytest.TempPathFactory, rubbish: list[bytes]) -> None:
+def test_rubbish_in_a_log_is_passed_over(
+    tmp_path_factory: pytest.TempPathFactory, rubbish: list[bytes]
+) -> None:
     folder = BatchFolder(tmp_path_factory.mktemp("batch"))
     good = json.dumps({"key": "k", "state": "running"}).encode()
     folder.log_file.write_bytes(b"\n".join([*rubbish, good, *rubbish]))

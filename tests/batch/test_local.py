@@ -138,12 +138,18 @@ def lines_of_one(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
-def test_relatives_are_gone(case: Any) -> None:
-    """A kernel's child with a session of its own is ended with its run."""
-    process = begin("batch", case("hangs_on"), "--grid", "seed=1", "--timeout", "8", "--json")
-    wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/child.pid")] or process.poll() is not None)
+def test_a_second_interrupt_kills_and_no_relative_is_left(case: Any) -> None:
+    """This kernel doesn't heed interrupts, and has a child with a session of its own."""
+    process = begin("batch", case("hangs_on"), "--grid", "seed=1", "--json")
+    wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/child.pid")])
+    (file,) = Path("runs").glob("batches/*/runs/*/child.pid")
+    child = int(file.read_text())
+    assert psutil.pid_exists(child)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(1)
     summary = lines_of(process)[-1]
-    assert summary["counts"] == {"timed_out": 1}
-    (pid,) = Path("runs").glob("batches/*/runs/*/child.pid")
-    assert not psutil.pid_exists(int(pid.read_text()))
+    assert summary["counts"] == {"stopped": 1}
     assert process.returncode == 5
+    assert not psutil.pid_exists(child)
+    assert processes_of(only_batch().path) == []

@@ -147,7 +147,9 @@ def test_values_of_the_command_line() -> None:
     assert parse_values("x", "grün,1e-3") == ["grün", 0.001]
 
 
-@pytest.mark.parametrize("items", [["a"], ["=1"], ["a="], ["a=1,,2"], ["a=1", "a=2"], ["a=9..1..1"]])
+@pytest.mark.parametrize(
+    "items", [["a"], ["=1"], ["a="], ["a=1,,2"], ["a=1", "a=2"], ["a=9..1..1"]]
+)
 def test_bad_values_of_the_command_line(items: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_axes("--grid", items)

@@ -57,7 +57,11 @@ def test_all_run_once_two_at_a_time_and_in_order(tmp_path: Path) -> None:
 
 
 def test_what_has_succeeded_is_not_run(tmp_path: Path) -> None:
-    entries = [Entry("a", "case", {}, "succeeded"), Entry("b", "case", {}), Entry("c", "case", {}, "failed")]
+    entries = [
+        Entry("a", "case", {}, "succeeded"),
+        Entry("b", "case", {}),
+        Entry("c", "case", {}, "failed"),
+    ]
     batch = Batch(tmp_path, FakeExecutor(), entries=entries)
     batch.run()
     assert batch.executor.started == ["b"]
