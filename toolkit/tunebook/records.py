@@ -106,11 +106,30 @@ class TaskRecord(Part):
     report: EvalReport | None = None
 
 
+class Resumption(Part):
+    """A run that was taken up again.
+
+    Attributes:
+        time: When, in seconds since the epoch.
+        stage: The training that went on, empty where the run started anew.
+        step: Optimiser steps of it that were kept.
+        seconds: Wall time of all attempts before, what was lost included.
+    """
+
+    time: float
+    stage: str
+    step: int
+    seconds: float
+
+
 class RunRecord(Part):
     """`record.json`: all that a reader or a leaderboard needs to know of a run.
 
     Attributes:
-        seconds: Wall time by stage, and in total.
+        started: When the first attempt began.
+        resumed: How often, and from where, the run was taken up again.
+        seconds: Wall time by stage, and in total, over all attempts. What a killed attempt spent in
+            a stage that it didn't finish is in the total only.
         peak_memory_mb: Largest resident set of the process during the run.
         parameters: Trainable and total numbers, and the share.
         precision: What was computed in, and why.
@@ -127,6 +146,7 @@ class RunRecord(Part):
     status: Status = "running"
     started: float
     finished: float | None = None
+    resumed: tuple[Resumption, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, Any] = Field(default_factory=dict)
@@ -213,6 +233,10 @@ class RunDirectory:
     @property
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def launch_file(self) -> Path:
+        return self.path / "launch.json"
 
     @property
     def notebook(self) -> Path:

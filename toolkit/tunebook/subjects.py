@@ -21,6 +21,7 @@ from tunebook.host import PluginHost
 from tunebook.rules import lower_is_better
 from tunebook.subject import Subject, checked_form, keep_prefix, resolve_base
 from tunebook.tasks.multi_task import MultiTaskClassifier
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.context import Context
 from tunebook.training.precision import Precision
 
@@ -76,11 +77,13 @@ class Subjects:
         """The first task, whose tokenizer and pretrained weights are those of all."""
         return next(iter(self.by_task.values()))
 
-    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+    def pretrain(
+        self, folder: Path, log: EventLog, checkpoints: Checkpoints | None = None
+    ) -> dict[str, Any]:
         """Adapts the backbone to the texts of all tasks; returns what the record keeps of it."""
         pooled = pool([subject.dataset for subject in self.by_task.values()])
         learner = replace(self.first, case=self.case, dataset=pooled)
-        about = learner.pretrain(folder, log)
+        about = learner.pretrain(folder, log, checkpoints)
         for subject in self.by_task.values():
             subject.adapted = learner.adapted
         return about

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "tunebook.cli.check",
     "matrix": "tunebook.cli.matrix",
     "run": "tunebook.cli.run",
+    "resume": "tunebook.cli.resume",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
     "predict": "tunebook.cli.predict",

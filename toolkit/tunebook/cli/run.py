@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,25 +22,34 @@ if TYPE_CHECKING:
 SECONDS = click.FloatRange(min=0, min_open=True, max=10 * 365 * 24 * 3600)
 
 
+def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options on how long a run may take."""
+    for option in (
+        click.option(
+            "--start-timeout",
+            type=SECONDS,
+            default=DEFAULT_START_TIMEOUT,
+            metavar="SECONDS",
+            show_default="2 minutes",
+            help="Time for the kernel to answer.",
+        ),
+        click.option(
+            "--timeout",
+            type=SECONDS,
+            default=DEFAULT_TIMEOUT,
+            metavar="SECONDS",
+            show_default="6 hours",
+            help="End the run after so long.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @command("run", short_help="Run a case, in its notebook where it has one.")
 @click.argument("case")
 @parameter_option
-@click.option(
-    "--timeout",
-    type=SECONDS,
-    default=DEFAULT_TIMEOUT,
-    metavar="SECONDS",
-    show_default="6 hours",
-    help="End the run after so long.",
-)
-@click.option(
-    "--start-timeout",
-    type=SECONDS,
-    default=DEFAULT_START_TIMEOUT,
-    metavar="SECONDS",
-    show_default="2 minutes",
-    help="Time for the kernel to answer.",
-)
+@time_options
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without a notebook.")
 @click.pass_obj
 def run_command(
@@ -67,10 +77,11 @@ def run_command(
         limits=Limits(timeout, start_timeout),
         debug=settings.debug,
     )
-    return _answer(settings, run, time.time() - started)
+    return answer_about(settings, run, time.time() - started)
 
 
-def _answer(settings: Settings, run: RunDirectory, seconds: float) -> Answer:
+def answer_about(settings: Settings, run: RunDirectory, seconds: float) -> Answer:
+    """Returns what a command says of a run that it has brought to an end, in `seconds`."""
     from tunebook.progress import duration
 
     record = run.read_record()
@@ -84,6 +95,7 @@ def _answer(settings: Settings, run: RunDirectory, seconds: float) -> Answer:
         "path": str(run.path),
         "status": record.status,
         "seconds": round(seconds, 1),
+        "resumed": len(record.resumed),
         "headline": headline_data(record),
         "files": files,
         "next": commands,
