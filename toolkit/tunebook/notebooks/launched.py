@@ -59,7 +59,7 @@ class Launched:
 
     @classmethod
     def of(cls, run: RunDirectory) -> Launched:
-        """Returns what a run was launched with; a run that no command has launched is the library's.
+        """Returns what a run was launched with; one that no command has launched is the library's.
 
         Raises:
             ConfigError: The file is damaged or of a newer version, or what it names is gone.
