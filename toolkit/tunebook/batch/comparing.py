@@ -7,7 +7,7 @@ approximate randomisation test, both of which only ask the metric for scores of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,9 +56,7 @@ def mean_estimate(runs: Sequence[Scored], level: float) -> Estimate:
     return interval(*mean_of(runs), level)
 
 
-def shared(
-    ours: Sequence[Scored], theirs: Sequence[Scored]
-) -> tuple[list[Scored], list[Scored]]:
+def shared(ours: Sequence[Scored], theirs: Sequence[Scored]) -> tuple[list[Scored], list[Scored]]:
     """Returns those runs of either side whose test set the other side has runs on as well."""
     common = {run.test for run in ours} & {run.test for run in theirs}
     first, second = ([run for run in side if run.test in common] for side in (ours, theirs))

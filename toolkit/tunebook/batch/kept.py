@@ -43,9 +43,9 @@ class Kept:
             make: Works it out.
         """
         path = self._path(source, "npz")
-        with suppress(Exception):  # missing or damaged: numpy raises whatever it meets
-            with np.load(path, allow_pickle=False) as content:
-                return {name: content[name] for name in content.files}
+        # missing or damaged: numpy raises whatever it meets
+        with suppress(Exception), np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
         made = make()
         buffer = BytesIO()
         np.savez(buffer, **made)  # type: ignore[arg-type]
@@ -58,8 +58,8 @@ class Kept:
 
     def picture(self, source: Any, make: Callable[[], bytes]) -> bytes:
         """Returns a file in the same way."""
-        made = self.arrays(source, lambda: {"file": np.frombuffer(make(), dtype=np.uint8)})
-        return made["file"].tobytes()
+        made = self.arrays(source, lambda: {"picture": np.frombuffer(make(), dtype=np.uint8)})
+        return made["picture"].tobytes()
 
     def _path(self, source: Any, ending: str) -> Path:
         text = json.dumps([VERSION, source], sort_keys=True, default=str)

@@ -27,6 +27,10 @@ class Finished:
     scored: Scored
     validation: float | None
 
+    def score(self, by: By) -> float | None:
+        """Returns what runs are ranked by."""
+        return self.validation if by == "validation" else self.scored.value
+
 
 @dataclass(frozen=True, eq=False)
 class Row:

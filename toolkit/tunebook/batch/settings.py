@@ -63,8 +63,4 @@ def case_name(case: str) -> str:
 
 
 def _values(settings: Sequence[dict[str, Any]], name: str) -> set[str]:
-    missing = object()
-    return {
-        "missing" if (value := setting.get(name, missing)) is missing else "=" + name_of({"": value})
-        for setting in settings
-    }
+    return {name_of({name: s[name]} if name in s else {}) for s in settings}
