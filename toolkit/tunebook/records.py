@@ -18,6 +18,8 @@ from tunebook.config import ALONE
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
 
 SCHEMA_VERSION = 1
+BATCHES = "batches"
+"""Folder of a runs folder that holds its batches; the runs of each lie in its `runs`."""
 Status = Literal["running", "succeeded", "failed", "stopped", "timed_out"]
 
 
@@ -203,6 +205,13 @@ class RunDirectory:
         return self.path.name
 
     @property
+    def runs_dir(self) -> Path:
+        """Where this run and its siblings lie, also when it is one of a batch."""
+        home = self.path.parents[1]
+        in_batch = self.path.parent.name == "runs" and home.parent.name == BATCHES
+        return home.parents[1] if in_batch else home
+
+    @property
     def case_file(self) -> Path:
         return self.path / "case.json"
 
@@ -297,10 +306,9 @@ class RunDirectory:
 def find_runs(runs_dir: Path) -> list[RunDirectory]:
     """Returns all runs below `runs_dir`, oldest first. The points of a learning curve, which lie
     inside their run, are not listed."""
-    return sorted(
-        (RunDirectory(file.parent) for file in runs_dir.glob("*/*/record.json")),
-        key=lambda run: run.run_id,
-    )
+    patterns = ("*/*/record.json", f"{BATCHES}/*/runs/*/record.json")
+    files = (file for pattern in patterns for file in runs_dir.glob(pattern))
+    return sorted((RunDirectory(file.parent) for file in files), key=lambda run: run.run_id)
 
 
 def find_run(runs_dir: Path, name: str) -> RunDirectory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tunebook.cases import find_case, resolve_case
+from tunebook.cases import CaseResolver
 from tunebook.config import CaseConfig
 from tunebook.errors import TunebookError
 from tunebook.host import PluginHost
@@ -27,6 +27,7 @@ from tunebook.notebooks.supervision import (
 from tunebook.notebooks.verdict import conclude
 from tunebook.progress import RunFollower, progress_listener
 from tunebook.records import RunDirectory, RunRecord
+from tunebook.schema import CaseSchema
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,51 @@ def make_plan(
     Raises:
         ConfigError: The case, a parameter or the notebook's parameters cell is wrong.
     """
-    notebook = find_case(host, name).notebook if with_notebook else None
-    if notebook is None:
-        return Plan(resolve_case(host, name, given), None, {})
-    injected = parameters_for(notebook, given)
-    own = read_parameters(notebook).keys() - {*CaseConfig.model_fields, "preset"}
-    values = case_parameters(notebook, injected)
-    of_case = {key: value for key, value in values.items() if key not in own}
-    return Plan(resolve_case(host, name, of_case), notebook, injected)
+    return Planner(host, name, with_notebook=with_notebook).plan(given)
+
+
+class Planner:
+    """Plans many runs of one case, whose file and notebook are read once.
+
+    Raises:
+        ConfigError: The case or the notebook's parameters cell is wrong.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        name: str,
+        *,
+        with_notebook: bool = True,
+        schema: CaseSchema | None = None,
+    ) -> None:
+        self._resolver = CaseResolver(host, name, schema)
+        self.notebook = self._resolver.file.notebook if with_notebook else None
+        self._listed = read_parameters(self.notebook) if self.notebook else {}
+        self._own = self._listed.keys() - {*CaseConfig.model_fields, "preset"}
+
+    def plan(self, given: Mapping[str, Any]) -> Plan:
+        """Returns what to run.
+
+        Raises:
+            ConfigError: A parameter is wrong.
+        """
+        if self.notebook is None:
+            return Plan(self._resolver.resolve(given), None, {})
+        injected = parameters_for(self.notebook, given, self._listed)
+        values = case_parameters(self._listed, injected)
+        of_case = {key: value for key, value in values.items() if key not in self._own}
+        return Plan(self._resolver.resolve(of_case), self.notebook, injected)
 
 
 def begin(runs_dir: Path, case: CaseConfig) -> tuple[RunDirectory, RunRecord]:
     """Makes the run directory, with a record that says that it is running."""
     run = RunDirectory.create(runs_dir, case.name, f"{case.strategy.kind}-s{case.seed}")
+    return run, begin_in(run, case)
+
+
+def begin_in(run: RunDirectory, case: CaseConfig) -> RunRecord:
+    """Writes the case and a record that says that it is running into an empty run directory."""
     record = RunRecord(
         run_id=run.run_id,
         case=case.name,
@@ -76,7 +109,7 @@ def begin(runs_dir: Path, case: CaseConfig) -> tuple[RunDirectory, RunRecord]:
     )
     run.write_case(case.to_json_dict())
     run.write_record(record)
-    return run, record
+    return record
 
 
 def launch(
@@ -101,6 +134,22 @@ def launch(
         debug: Whether to print the traceback of what goes wrong.
     """
     run, record = begin(runs_dir, plan.case)
+    return run, carry_out(
+        run, record, plan, host, plugin_files=plugin_files, limits=limits, debug=debug
+    )
+
+
+def carry_out(
+    run: RunDirectory,
+    record: RunRecord,
+    plan: Plan,
+    host: PluginHost,
+    *,
+    plugin_files: Sequence[str | Path] = (),
+    limits: Limits = Limits(),
+    debug: bool = False,
+) -> RunRecord:
+    """Runs a plan in a directory that `begin` or `begin_in` has made; returns its final record."""
     try:
         if plan.notebook is None:
             outcome = _run_library(run, plan, host, limits)
@@ -110,7 +159,7 @@ def launch(
         if debug:
             traceback.print_exception(error)
         outcome = _outcome_of(error)
-    return run, conclude(run, outcome, record)
+    return conclude(run, outcome, record)
 
 
 def _run_notebook(
