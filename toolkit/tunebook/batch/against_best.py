@@ -53,6 +53,18 @@ def compare_with_best(
     ]
 
 
+def compare_two(
+    ours: Row, theirs: Row, scorer: Scorer, score: str, level: float
+) -> tuple[Estimate | None, float | None]:
+    """Returns the difference of two settings and the p-value of one test, not corrected.
+
+    Both are None where the settings have no test set in common; the p-value alone where it cannot
+    be worked out any more.
+    """
+    apart = _difference(ours, theirs, level) if ours is not theirs else None
+    return apart, _p(ours, theirs, scorer, score) if apart else None
+
+
 def paired_runs(
     ours: Sequence[Finished], theirs: Sequence[Finished]
 ) -> list[tuple[Finished, Finished]]:
