@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "batch": "tunebook.cli.batch",
     "batches": "tunebook.cli.batches",
     "resume": "tunebook.cli.resume",
+    "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
 }
 """By command, the module that holds it as ``<command>_command``."""
