@@ -16,7 +16,7 @@ import numpy as np
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
-from tunebook.environment import hardware, package_versions, peak_memory_mb
+from tunebook.environment import hardware, kernel_kind, package_versions, peak_memory_mb
 from tunebook.errors import (
     TunebookError,
 )
@@ -136,6 +136,7 @@ class Execution:
             started=time.time(),
             versions=package_versions(),
             plugins=_plugins(self.case, self.host),
+            kernel=kernel_kind(),
         )
 
     def go(self, *, pictures: bool = True) -> None:

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
     "predict": "tunebook.cli.predict",
+    "kernel": "tunebook.cli.kernel",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1
