@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import logging
@@ -13,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -20,7 +22,6 @@ from typing import Any, NoReturn
 from tunebook.kernels.process import ProcessId, lifeline
 from tunebook.kernels.wire import send
 
-LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 SELF_SEEDED = (
     ("random", "_inst"),
     ("numpy.random.mtrand", "_rand"),
@@ -59,8 +60,8 @@ def _text(value: object) -> str:
     return value
 
 
-def become_kernel(connection: socket.socket, order: Order, files: Sequence[int]) -> None:
-    """Runs a kernel to its end. Called once in a process, at the bottom of its stack."""
+def become_kernel(connection: socket.socket, order: Order, files: Sequence[int]) -> NoReturn:
+    """Runs a kernel to its end, and the process with it."""
     try:
         _take_on(order, files)
     except Exception as error:
@@ -71,7 +72,29 @@ def become_kernel(connection: socket.socket, order: Order, files: Sequence[int])
     if not connection.recv(3):  # nobody is there to own this kernel
         os._exit(1)
     threading.Thread(target=lifeline, args=(connection,), daemon=True, name="lifeline").start()
-    _kernel_app().launch_instance(list(order.arguments))
+    client = int(order.environment.get("JPY_PARENT_PID", 0))
+    status = 1
+    try:
+        _kernel_app().launch_instance(list(order.arguments), parent_handle=client)
+        status = 0
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends as the interpreter would, but for taking every module apart.
+
+    That would copy all the memory shared with the server, for nothing: a second per kernel.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    os._exit(status)
 
 
 def _refuse(connection: socket.socket, error: Exception) -> NoReturn:
@@ -137,19 +160,23 @@ def _size_openblas(environment: Mapping[str, str]) -> None:
 
 
 def _kernel_app() -> type[Any]:
-    from ipykernel.kernelapp import IPKernelApp
+    from ipykernel import kernelapp
 
-    class WarmKernelApp(IPKernelApp):
-        """Loggers that libraries have set up on import write to the notebook, as elsewhere."""
+    class IPKernelApp(kernelapp.IPKernelApp):
+        """Does what happens to a fresh kernel before its libraries are imported."""
+
+        def init_poller(self) -> None:
+            """The parent is a server that may end; `lifeline` watches the client instead."""
 
         def init_io(self) -> None:
+            """Loggers that libraries set up on import write to the notebook."""
             before = {sys.stdout: "stdout", sys.stderr: "stderr"}
             super().init_io()
             for handler in _stream_handlers():
                 if handler.stream in before:
                     handler.setStream(getattr(sys, before[handler.stream]))
 
-    return WarmKernelApp
+    return IPKernelApp
 
 
 def _stream_handlers() -> list[logging.StreamHandler[Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -206,5 +205,7 @@ def _umask() -> int:
 
 
 def _limits() -> dict[str, tuple[int, int]]:
+    import resource  # not on Windows, where this is imported as well
+
     names = (name for name in dir(resource) if name.startswith("RLIMIT_"))
     return {name: resource.getrlimit(getattr(resource, name)) for name in names}

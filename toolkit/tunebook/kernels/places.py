@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 FOLDER_VARIABLE = "TUNEBOOK_KERNELS_DIR"
+KernelChoice = Literal["auto", "warm", "cold"]
 LONGEST_SOCKET = 107
 """Bytes that a path of a unix socket may have."""
 
@@ -78,6 +79,8 @@ class Place:
 
     def lock(self) -> int | None:
         """Returns a descriptor that holds the lock until it is closed, None where another does."""
+        import fcntl  # not on Windows, where this is imported as well
+
         while True:
             file = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -93,6 +96,8 @@ class Place:
 
     def is_locked(self) -> bool:
         """Returns whether a server lives here, or is warming up."""
+        import fcntl
+
         try:
             file = os.open(self.lock_file, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:

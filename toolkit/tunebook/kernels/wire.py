@@ -22,9 +22,7 @@ class Gone(Exception):
     """The other side has closed the connection."""
 
 
-def send(
-    connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()
-) -> None:
+def send(connection: socket.socket, message: Mapping[str, Any], files: Sequence[int] = ()) -> None:
     """Sends a message, and descriptors of open files with its first byte."""
     content = json.dumps(message).encode() + b"\n"
     if files:

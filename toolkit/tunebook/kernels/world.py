@@ -51,7 +51,7 @@ def server_key(python: str, environment: Mapping[str, str]) -> str:
         "cores": sorted(os.sched_getaffinity(0)),  # pools are sized by them on import
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "control_groups": Path("/proc/self/cgroup").read_text(),  # limits of a container or a job
-        "namespaces": sorted(os.readlink(link) for link in Path("/proc/self/ns").iterdir()),
+        "namespaces": sorted(str(link.readlink()) for link in Path("/proc/self/ns").iterdir()),
     }
     return hashlib.sha256(json.dumps(world).encode()).hexdigest()[:16]
 
