@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import platform
 import resource
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,21 @@ PACKAGES = (
     "pandas",
     "papermill",
 )
+
+
+KERNEL_VARIABLE = "TUNEBOOK_KERNEL"
+"""Tells a kernel how it was started, as JSON."""
+
+
+def kernel_kind() -> dict[str, str]:
+    """Returns `kind` and `why` of the kernel that this process is; nothing where it is none."""
+    app = sys.modules.get("ipykernel.kernelapp")
+    if app is None or not app.IPKernelApp.initialized():
+        return {}
+    with suppress(KeyError, TypeError, ValueError):
+        told = json.loads(os.environ[KERNEL_VARIABLE])
+        return {"kind": str(told["kind"]), "why": str(told["why"])}
+    return {"kind": "cold", "why": "a Jupyter client started it"}
 
 
 def package_versions() -> dict[str, str]:

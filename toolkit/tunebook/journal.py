@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunebook.config import CaseConfig
-from tunebook.environment import package_versions, peak_memory_mb
+from tunebook.environment import kernel_kind, package_versions, peak_memory_mb
 from tunebook.errors import TunebookError
 from tunebook.events import EventLog, Noted, Resumed, RunEnded, StageStarted
 from tunebook.host import PluginHost, plugin_versions
@@ -46,6 +46,7 @@ class Journal:
             started=time.time(),
             versions=package_versions(),
             plugins=_plugins(self.case, self.host),
+            kernel=kernel_kind(),
         )
 
     def take_up(self, newest: Checkpoint | None) -> None:

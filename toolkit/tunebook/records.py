@@ -137,6 +137,7 @@ class RunRecord(Part):
         precision: What was computed in, and why.
         report: The result on the test split, None until there is one, or where there are tasks.
         tasks: Data and results by task, where several share the model.
+        kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
         error: The error in its one shape when the run did not succeed.
     """
 
@@ -163,6 +164,7 @@ class RunRecord(Part):
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     learning_curve: tuple[CurvePoint, ...] = ()
     warnings: tuple[str, ...] = ()
+    kernel: dict[str, str] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
 
     def updated(self, **changes: Any) -> RunRecord:

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, str] = {
     "resume": "tunebook.cli.resume",
     "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
+    "kernel": "tunebook.cli.kernel",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1

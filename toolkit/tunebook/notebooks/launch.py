@@ -22,6 +22,7 @@ from tunebook.notebooks.parameters import case_parameters, parameters_for, read_
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
     DEFAULT_TIMEOUT,
+    KernelChoice,
     Outcome,
     execute_notebook,
 )
@@ -44,10 +45,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a run may take, and that its kernel may take to answer."""
+    """Seconds that a run may take, and that its kernel may take to answer; what kernel it gets."""
 
     timeout: float = DEFAULT_TIMEOUT
     start_timeout: float = DEFAULT_START_TIMEOUT
+    kernel: KernelChoice = "cold"
 
 
 def make_plan(
@@ -266,6 +268,7 @@ def _run_notebook(
         plugin_files=plugin_files,
         timeout=limits.timeout,
         start_timeout=limits.start_timeout,
+        kernel=limits.kernel,
         on_poll=follower.poll,
     )
 
