@@ -12,7 +12,8 @@ model, without loading it; ours holds the looks at the validation split, of whic
 none. Rows lie in RESULTS.jsonl, so that what was stopped goes on where it was.
 
 Intervals of means and differences resample the groups of the test split, the same ones for every
-draw of labels. `over draws` is the t interval of the paired difference over those draws.
+draw of labels. `over draws` is the t interval of the paired difference over the draws that both
+have.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from machine import heading
 from paired import mean_with_interval
@@ -40,6 +42,9 @@ from tunebook.runner import run_case
 
 SETFIT = "SetFit"
 METHODS = (SETFIT, "contrastive", "full", "feature_extraction", BASELINE)
+Score = tuple[float, np.ndarray]
+"""A macro-F1 and its resamples."""
+
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -131,27 +136,36 @@ def append(results: Path, method: str, size: int, seed: int, python: str | None)
 
 def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
     """Yields the lines of a Markdown table, the best method first."""
-    frame = pd.DataFrame(rows).sort_values("seed")
+    frame = pd.DataFrame(rows).reindex(columns=["strategy", "seed", "predicted", *FORMATS])
     groups = {str(name): group for name, group in frame.groupby("strategy")}
-    scores = {name: [scorer(p) for p in group["predicted"]] for name, group in groups.items()}
-    means = {name: mean(each) for name, each in scores.items()}
+    scores = {
+        name: {seed: scorer(p) for seed, p in zip(group["seed"], group["predicted"], strict=True)}
+        for name, group in groups.items()
+    }
     yield (
         "| method | macro-F1, mean | draws | minus SetFit | over draws | steps | training "
         "| wall clock | peak memory |\n|---|---|---|---|---|---|---|---|---|"
     )
+    means = {name: mean([*by_seed.values()]) for name, by_seed in scores.items()}
     for name in sorted(groups, key=lambda name: -means[name][0]):
-        draws = ", ".join(f"{value:.3f}" for value, _ in scores[name])
-        against = over = ""
-        if name != SETFIT and groups[name]["seed"].tolist() == groups[SETFIT]["seed"].tolist():
-            against = str(estimate(means[name], means[SETFIT]))
-            pairs = zip(scores[name], scores[SETFIT], strict=True)
-            over = mean_with_interval([ours - theirs for (ours, _), (theirs, _) in pairs])
-        about = groups[name][COSTS].mean(numeric_only=True)
-        yield (
-            f"| `{name}` | {estimate(means[name], None)} | {draws} | {against} | {over} | "
-            + " | ".join(FORMATS[cost].format(about[cost]) for cost in COSTS)
-            + " |"
+        draws = ", ".join(
+            f"{seed}: {value:.3f}" for seed, (value, _) in sorted(scores[name].items())
         )
+        costs = groups[name][[*FORMATS]].mean()
+        told = [shape.format(costs[cost]) for cost, shape in FORMATS.items()]
+        against = minus({} if name == SETFIT else scores.get(SETFIT, {}), scores[name])
+        cells = [f"`{name}`", str(estimate(means[name], None)), draws, *against, *told]
+        yield f"| {' | '.join(cells)} |"
+
+
+def minus(other: Mapping[int, Score], ours: Mapping[int, Score]) -> tuple[str, str]:
+    """Returns the mean difference on the draws that both have, with either interval."""
+    shared = sorted(other.keys() & ours.keys())
+    if not shared:
+        return "", ""
+    means = (mean([each[seed] for seed in shared]) for each in (ours, other))
+    over = mean_with_interval([ours[seed][0] - other[seed][0] for seed in shared])
+    return str(estimate(*means)), over
 
 
 FORMATS = {
@@ -160,7 +174,6 @@ FORMATS = {
     "training_wall_seconds": "{:.0f} s",
     "memory_mb": "{:,.0f} MB",
 }
-COSTS = [*FORMATS]
 
 
 def parse() -> argparse.Namespace:
@@ -192,7 +205,7 @@ def main() -> None:
                 command += ["--setfit-python", str(given.setfit_python)]
                 subprocess.run(command, check=True, env=os.environ | ONE_THREAD)
     rows = [row for row in read(given.results) if row["size"] == given.size]
-    versions = next((row["versions"] for row in rows if row["strategy"] == SETFIT), {})
+    versions = next((row["versions"] for row in rows if "versions" in row), {})
     print(heading() + "".join(f", {name} {version}" for name, version in versions.items()))
     print("\n".join(table(rows, Scorer())))
 

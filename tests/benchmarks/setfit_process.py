@@ -66,7 +66,8 @@ def answer_to(asked: dict[str, Any]) -> dict[str, Any]:
         "steps": trainer.st_trainer.state.global_step,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "versions": {
-            each.__name__: each.__version__ for each in (setfit, sentence_transformers, transformers)
+            each.__name__: each.__version__
+            for each in (setfit, sentence_transformers, transformers)
         },
     }
 
