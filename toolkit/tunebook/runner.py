@@ -34,6 +34,7 @@ from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord, Ta
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.shared_work import SharedWork
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
@@ -125,9 +126,11 @@ class Execution:
     directory: RunDirectory
     log: EventLog
     record: RunRecord = field(init=False)
+    shared: SharedWork = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.shared = SharedWork(self.note)
         self.record = RunRecord(
             run_id=self.directory.run_id,
             case=self.case.name,
@@ -153,7 +156,7 @@ class Execution:
             self.warn(f"{texts} texts that task {name} is judged by are trained on in another task")
         self.write(precision=vars(precision))
         with self.stage("model"):
-            subjects = Subjects.build(self.case, self.host, datasets, precision, self.note)
+            subjects = Subjects.build(self.case, self.host, datasets, precision, self.shared)
         self.write(model=subjects.first.about())
         self.pretrain(subjects)
         with self.stage("strategy"):
@@ -270,7 +273,7 @@ class Execution:
         return evaluate(
             predictions,
             metrics=[self.host.create("metric", m) for m in case.metrics],
-            baselines=_baselines(dataset, case),
+            baselines=_baselines(dataset, case, self.shared),
             groups=dataset.groups("test"),
             config=case.evaluation,
             split="test",
@@ -285,7 +288,8 @@ class Execution:
         started = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - started, 3)
-        self.write(seconds=self._seconds())
+        self.shared.tell()
+        self.write(seconds=self._seconds(), reused=tuple(self.shared.reused))
 
     def write_tasks(self, found: Mapping[str, TaskRecord]) -> None:
         """Writes the record with data and results of the tasks."""
@@ -368,7 +372,7 @@ def _about_data(dataset: Dataset) -> dict[str, Any]:
     return provenance | dataset.summary() | {"class_counts": provenance.get("classes", {})}
 
 
-def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
+def _baselines(dataset: Dataset, case: CaseConfig, shared: SharedWork) -> list[Any]:
     """Fits the baselines on the same records, before augmentation, rare classes lifted or not."""
     balanced = case.training.class_weights != "none"
     train_rows = dataset.split("train")
@@ -381,6 +385,7 @@ def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
         names=case.evaluation.baselines,
         tfidf_features=case.evaluation.tfidf_features,
         class_weights="balanced" if balanced else "none",
+        shared=shared,
     )
 
 
