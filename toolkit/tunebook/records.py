@@ -54,13 +54,35 @@ class Comparison(Part):
     difference: Estimate
 
 
+class Reused(Part):
+    """Something that was not computed but read from the cache.
+
+    Attributes:
+        kind: Kind of entry, such as ``features``.
+        what: The thing in a few words.
+        made: When it was computed, seconds since the epoch.
+        seconds: How long that took.
+    """
+
+    kind: str
+    what: str
+    made: float
+    seconds: float
+
+
 class Baseline(Part):
-    """A simple method, trained and scored on the same rows."""
+    """A simple method, trained and scored on the same rows.
+
+    Attributes:
+        seconds: Wall time of fitting and predicting, when that was done.
+        reused: Whether that was in an earlier run, and its predictions came from the cache.
+    """
 
     name: str
     title: str
     scores: dict[str, Estimate]
     seconds: float
+    reused: bool = False
 
 
 class EvalReport(Part):
@@ -138,6 +160,7 @@ class RunRecord(Part):
         report: The result on the test split, None until there is one, or where there are tasks.
         tasks: Data and results by task, where several share the model.
         kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
+        reused: What came from the cache. The time that it had taken is not in `seconds`.
         error: The error in its one shape when the run did not succeed.
     """
 
@@ -163,6 +186,7 @@ class RunRecord(Part):
     report: EvalReport | None = None
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     learning_curve: tuple[CurvePoint, ...] = ()
+    reused: tuple[Reused, ...] = ()
     warnings: tuple[str, ...] = ()
     kernel: dict[str, str] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
