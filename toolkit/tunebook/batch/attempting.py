@@ -17,6 +17,7 @@ from tunebook.batch.judging import UNRESUMABLE, code_of, is_transient
 from tunebook.batch.orphans import mark_of
 from tunebook.batch.plan import BatchLimits
 from tunebook.errors import ConfigError, StoppedError
+from tunebook.kernels.places import KernelChoice
 from tunebook.records import RunDirectory
 
 
@@ -32,6 +33,7 @@ class Attempting:
     plan: BatchPlanFile
     limits: BatchLimits
     with_notebook: bool = True
+    kernel: KernelChoice = "warm"
     working_folder: Path = field(default_factory=Path.cwd)
 
     def __call__(self, entry: Entry, threads: int) -> tuple[RunDirectory, Attempt]:
@@ -51,7 +53,11 @@ class Attempting:
             dict(entry.parameters),
             self.with_notebook,
             self.plan.plugin_files,
-            {"timeout": self.limits.run, "start_timeout": self.limits.start},
+            {
+                "timeout": self.limits.run,
+                "start_timeout": self.limits.start,
+                "kernel": self.kernel,
+            },
             str(self.working_folder),
         ).write(run)
         # -P: a file in the working directory must not stand in for a module

@@ -43,7 +43,7 @@ class Job:
     parameters: Mapping[str, Any]
     with_notebook: bool
     plugin_files: Sequence[str]
-    limits: Mapping[str, float]
+    limits: Mapping[str, Any]
     folder: str
 
     def write(self, run: RunDirectory) -> Path:

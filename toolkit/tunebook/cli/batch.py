@@ -73,6 +73,7 @@ class BatchCommand(Command):
     "--batch-timeout", type=SECONDS, metavar="SECONDS", help="End the batch after so long."
 )
 @click.option("--retries", type=int, metavar="N", help="How often lost runs are tried again.")
+@click.option("--kernel", type=click.Choice(["auto", "warm", "cold"]), help="Default: warm.")
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without notebooks.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the runs and the time.")
 @click.option("--extend", metavar="BATCH", help="Add to this batch, all of whose runs are wanted.")
