@@ -77,7 +77,7 @@ def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> 
     wait_for(lambda: find_batches(Path("runs")) and only_batch().log_file.exists())
     batch = only_batch()
     for number in range(5):
-        wait_for(lambda: processes_of(batch.path) or process.poll() is not None)
+        wait_for(lambda: processes_of(batch.path) or process.poll() is not None)  # noqa: B023
         time.sleep(0.4 + 0.7 * number)
         process.kill()
         process.communicate()
@@ -101,7 +101,7 @@ def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> 
 def test_an_interrupt_leaves_what_can_be_gone_on_with(case: Any) -> None:
     process = begin("batch", case("hangs"), "--grid", "seed=1..2", "-E", "workers=1", "--json")
     wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/record.json")])
-    second = begin("resume", "last", "--json")  # twice at once
+    second = begin("resume", only_batch().batch_id, "--json")  # twice at once
     refused = lines_of(second)
     assert second.returncode == 2
     assert refused[-1]["error"]["problems"][0]["code"] == "batch.driven"

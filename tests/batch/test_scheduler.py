@@ -216,7 +216,7 @@ def test_listeners_hear_every_change_once(tmp_path: Path) -> None:
     batch = Batch(
         tmp_path,
         FakeExecutor({"c": ["mistake"]}),
-        listeners=[lambda change, entry: heard.append((entry.key, entry.state))],
+        listeners=[lambda _, entry: heard.append((entry.key, entry.state))],
     )
     batch.run()
     assert heard == [(change.key, change.state) for change in batch.log]
