@@ -106,9 +106,7 @@ def test_a_test_score_of_a_setting_is_the_mean_of_its_runs(
         assert row["deviation_over_seeds"] == pytest.approx(spread)
 
 
-def test_scores_of_runs_are_those_of_their_reports(
-    tmp_path: Path, entries: list[Entry]
-) -> None:
+def test_scores_of_runs_are_those_of_their_reports(tmp_path: Path, entries: list[Entry]) -> None:
     reports = {e.run.run_id: e.run.read_record().report for e in entries if e.run}
     found = [
         (run["test"]["value"], reports[run["run"]])

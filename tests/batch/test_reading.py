@@ -186,5 +186,5 @@ def test_the_notebook_reads_a_batch(folder: BatchFolder, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr[-2000:]
     code = [c for c in nbformat.read(out, as_version=4).cells if c.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]
-    assert len(code) == 15
+    assert len(code) == 16  # with the injected parameters
     assert len([o for o in outputs if "image/png" in o.get("data", {})]) == 4
