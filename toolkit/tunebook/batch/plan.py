@@ -128,7 +128,7 @@ def make_batch_plan(host: PluginHost, content: Mapping[str, Any]) -> BatchPlan:
     names = host.names("executor")
     content["executor"] = expand_shorthand("executor", content.get("executor"), names)
     try:
-        text = json.dumps(content)
+        text = json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         fix = "write paths, dates and the like as text"
         raise ConfigError(
