@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tunebook.errors import TunebookError
     from tunebook.export import load_classifier
     from tunebook.host import PluginHost
+    from tunebook.learning_curve import trace_learning_curve
     from tunebook.rates import find_learning_rate
-    from tunebook.runner import run_case, trace_learning_curve
+    from tunebook.runner import resume_run, run_case
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
 
@@ -34,9 +35,10 @@ _HOMES = {
     "load_classifier": "tunebook.export",
     "load_dataset": "tunebook.data.loading",
     "load_run": "tunebook.runs",
+    "resume_run": "tunebook.runner",
     "run_batch": "tunebook.batch.reading",
     "run_case": "tunebook.runner",
-    "trace_learning_curve": "tunebook.runner",
+    "trace_learning_curve": "tunebook.learning_curve",
 }
 """Public names and where they live; a name is imported when it is first used."""
 
@@ -54,6 +56,7 @@ __all__ = [
     "load_classifier",
     "load_dataset",
     "load_run",
+    "resume_run",
     "run_batch",
     "run_case",
     "trace_learning_curve",

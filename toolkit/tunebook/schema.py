@@ -160,7 +160,7 @@ def _closed(host: PluginHost, model: type[BaseModel]) -> dict[str, Any]:
     for name, (kind, is_list) in PLUGIN_FIELDS.items():
         if not host.names(kind) or name not in model.model_fields:
             continue
-        annotation = union_of(host, kind)
+        annotation: Any = union_of(host, kind)
         base = model.model_fields[name]
         if is_list:
             annotation = tuple[annotation, ...]

@@ -12,11 +12,12 @@ from typing import Any
 from tunebook.attempts import Attempt
 from tunebook.batch.entry import Entry
 from tunebook.batch.folder import BatchFolder, BatchPlanFile
-from tunebook.batch.job import CONCLUSION, HEARTBEAT, Job, can_resume
+from tunebook.batch.job import CONCLUSION, HEARTBEAT, Job
 from tunebook.batch.judging import UNRESUMABLE, code_of, is_transient
 from tunebook.batch.orphans import mark_of
 from tunebook.batch.plan import BatchLimits
 from tunebook.errors import ConfigError, StoppedError
+from tunebook.kernels.places import KernelChoice
 from tunebook.records import RunDirectory
 
 
@@ -32,6 +33,7 @@ class Attempting:
     plan: BatchPlanFile
     limits: BatchLimits
     with_notebook: bool = True
+    kernel: KernelChoice = "warm"
     working_folder: Path = field(default_factory=Path.cwd)
 
     def __call__(self, entry: Entry, threads: int) -> tuple[RunDirectory, Attempt]:
@@ -40,7 +42,7 @@ class Attempting:
         Raises:
             MachineError: The folder cannot be written to.
         """
-        going_on = can_resume() and is_resumable(entry)
+        going_on = is_resumable(entry)
         run = entry.run if going_on and entry.run else self._new_run(entry)
         for name in (CONCLUSION, HEARTBEAT):  # of the attempt before
             with suppress(OSError):
@@ -51,7 +53,11 @@ class Attempting:
             dict(entry.parameters),
             self.with_notebook,
             self.plan.plugin_files,
-            {"timeout": self.limits.run, "start_timeout": self.limits.start},
+            {
+                "timeout": self.limits.run,
+                "start_timeout": self.limits.start,
+                "kernel": self.kernel,
+            },
             str(self.working_folder),
         ).write(run)
         # -P: a file in the working directory must not stand in for a module

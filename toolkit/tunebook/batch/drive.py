@@ -101,7 +101,7 @@ def drive(
                     ending = Scheduler(
                         board,
                         place,
-                        Attempting(folder, file, plan.limits, plan.with_notebook),
+                        Attempting(folder, file, plan.limits, plan.with_notebook, plan.kernel),
                         log.append,
                         plan.limits,
                         plan.retries,

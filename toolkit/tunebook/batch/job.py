@@ -19,8 +19,7 @@ from typing import Any, Literal
 from tunebook.batch.heartbeat import Heart, oom_kills
 from tunebook.errors import ExitCode, MachineError, Problem, StoppedError, TunebookError
 from tunebook.host import PluginHost
-from tunebook.notebooks import launch as launching
-from tunebook.notebooks.launch import Limits, begin_in, carry_out, make_plan
+from tunebook.notebooks.launch import Limits, begin_in, carry_out, make_plan, resume
 from tunebook.notebooks.verdict import error_of
 from tunebook.records import RunDirectory, RunRecord, write_atomically
 
@@ -44,7 +43,7 @@ class Job:
     parameters: Mapping[str, Any]
     with_notebook: bool
     plugin_files: Sequence[str]
-    limits: Mapping[str, float]
+    limits: Mapping[str, Any]
     folder: str
 
     def write(self, run: RunDirectory) -> Path:
@@ -59,11 +58,6 @@ class Conclusion:
 
     exit_code: int
     error: Mapping[str, Any] | None = None
-
-
-def can_resume() -> bool:
-    """Whether this tunebook can go on from checkpoints."""
-    return hasattr(launching, "resume")
 
 
 def run_job(path: Path) -> int:
@@ -106,8 +100,7 @@ def _carry_out(run: RunDirectory, job: Job) -> RunRecord:
     host = PluginHost(files=job.plugin_files)
     limits = Limits(**job.limits)
     if job.mode == "resume":
-        resumed = launching.resume(run, host, limits=limits, debug=True)  # type: ignore[attr-defined]
-        return resumed if isinstance(resumed, RunRecord) else run.read_record()
+        return resume(run, host, limits=limits, debug=True)[1]
     plan = make_plan(host, job.case, job.parameters, with_notebook=job.with_notebook)
     record = begin_in(run, plan.case)
     return carry_out(

@@ -20,6 +20,7 @@ from tunebook.cases import read_mapping
 from tunebook.config import PluginConfig, Section
 from tunebook.errors import ConfigError, Problem
 from tunebook.host import PluginHost
+from tunebook.kernels.places import KernelChoice
 from tunebook.notebooks.supervision import DEFAULT_START_TIMEOUT, DEFAULT_TIMEOUT
 from tunebook.schema import expand_shorthand, problems_of, union_of
 
@@ -93,6 +94,14 @@ class BatchPlan(Section):
         1, ge=1, le=10_000, description="Runs of each combination, with seeds 0, 1, …"
     )
     with_notebook: bool = Field(True, description="Run cases in their notebooks.")
+    kernel: KernelChoice = Field(
+        "warm",
+        description=(
+            "How notebooks get their kernels: `warm` from a process that has imported everything, "
+            "or as usual where that cannot be had, `auto` only where such a process runs already, "
+            "`cold` as usual. The record says which, and why."
+        ),
+    )
     executor: SerializeAsAny[PluginConfig] | None = Field(
         None, description="Where runs are carried out; null for `local`."
     )

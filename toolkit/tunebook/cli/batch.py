@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import Answer, say, table
-from tunebook.cli.application import Command, Settings, command
+from tunebook.cli.application import Command, Settings
 from tunebook.cli.batch_arguments import Given, executor_content, gather, plan_from
 from tunebook.cli.run import SECONDS
 from tunebook.cli.validate import parameter_option
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 GROUP = "KEY=VALUES …"
 
-executor_options = (
+EXECUTOR_OPTIONS = (
     click.option("--executor", metavar="NAME", help="Where runs are carried out (default: local)."),
     click.option(
         "-E",
@@ -38,6 +38,13 @@ executor_options = (
         help="A setting of the executor, such as workers=2; may be given several times.",
     ),
 )
+
+
+def executor_options(function: Any) -> Any:
+    """Adds the options that choose an executor."""
+    for option in reversed(EXECUTOR_OPTIONS):
+        function = option(function)
+    return function
 
 
 class BatchCommand(Command):
@@ -57,8 +64,7 @@ class BatchCommand(Command):
 @click.option("--repeats", type=int, metavar="N", help="Each with seeds 0 to N-1.")
 @parameter_option
 @click.option("--name", metavar="NAME", help="What the batch is called (default: the case).")
-@executor_options[0]
-@executor_options[1]
+@executor_options
 @click.option("--timeout", type=SECONDS, metavar="SECONDS", help="End a run after so long.")
 @click.option(
     "--start-timeout", type=SECONDS, metavar="SECONDS", help="Time for a kernel to answer."
@@ -67,6 +73,7 @@ class BatchCommand(Command):
     "--batch-timeout", type=SECONDS, metavar="SECONDS", help="End the batch after so long."
 )
 @click.option("--retries", type=int, metavar="N", help="How often lost runs are tried again.")
+@click.option("--kernel", type=click.Choice(["auto", "warm", "cold"]), help="Default: warm.")
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without notebooks.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the runs and the time.")
 @click.option("--extend", metavar="BATCH", help="Add to this batch, all of whose runs are wanted.")
@@ -99,29 +106,6 @@ def batch_command(
         return _run(settings, host, plan, prepared, retry_failed)
     except TunebookError as error:
         return Answer("", {"event": "summary"}, error, one_line=True)
-
-
-@command("resume", short_help="Go on with a batch that was stopped or killed.")
-@click.argument("name", metavar="BATCH")
-@executor_options[0]
-@executor_options[1]
-@click.option("--retry-failed", is_flag=True, help="Run again what failed by itself, too.")
-@click.pass_obj
-def resume_command(
-    settings: Settings,
-    name: str,
-    executor: str | None,
-    executor_settings: tuple[str, ...],
-    retry_failed: bool,
-) -> Answer:
-    """Go on with BATCH: an id, the beginning of one, a folder, or `last`."""
-    return resume_batch(
-        settings,
-        name,
-        executor=executor,
-        executor_settings=executor_settings,
-        retry_failed=retry_failed,
-    )
 
 
 def resume_batch(

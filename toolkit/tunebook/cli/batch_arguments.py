@@ -57,6 +57,7 @@ class Given:
     executor: str | None = None
     executor_settings: Sequence[str] = ()
     no_notebook: bool = False
+    kernel: str | None = None
     limits: Mapping[str, float | None] | None = None
     retries: int | None = None
 
@@ -144,8 +145,11 @@ def _with_options(given: Given, content: dict[str, Any]) -> dict[str, Any]:
         "executor": executor_content(given, content.get("executor")),
         "limits": {**content.get("limits", {}), **limits},
     }
-    if given.name is not None:
-        changes["name"] = given.name
+    changes |= {
+        key: value
+        for key, value in (("name", given.name), ("kernel", given.kernel))
+        if value is not None
+    }
     if given.retries is not None:
         changes["retries"] = {**content.get("retries", {}), "times": given.retries}
     if given.no_notebook:
