@@ -45,6 +45,7 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["runs"],
         ["show", "no-such-run"],
         ["predict", "no-such-run", "text"],
+        ["leaderboard", "no-such-batch"],
         ["run", "medical_coding", "-p", "stratgy=lora"],
         ["check", "no-such-plugin"],
     ],
