@@ -52,11 +52,11 @@ class Journal:
     def take_up(self, newest: Checkpoint | None) -> None:
         """Goes on with the record of the earlier attempts, and says from where."""
         earlier = earlier_record(self.directory, self.record)
-        self.record = taken_up(self.directory, earlier, self.record, newest)
+        stage, step = (newest.training[1], newest.step) if newest else ("", 0)
+        self.record = taken_up(self.directory, earlier, self.record, stage, step)
         self.seconds = {n: s for n, s in earlier.seconds.items() if n != "total"}
-        resumption = self.record.resumed[-1]
         position = newest.position if newest else 0
-        self.log(Resumed(resumption.stage, resumption.step, position, resumption.seconds))
+        self.log(Resumed(stage, step, position, self.record.resumed[-1].seconds))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -205,9 +205,8 @@ def resume(
 def _complete(run: RunDirectory, record: RunRecord) -> bool:
     """Whether a run has succeeded, with its learning curve if it was to have one."""
     curve = run.read_case().get("evaluation", {}).get("learning_curve")
-    return (
-        finished(run) and record.status == "succeeded" and bool(record.learning_curve or not curve)
-    )
+    done = finished(run) and record.status == "succeeded"
+    return done and bool(record.learning_curve or not curve)
 
 
 def _warned(record: RunRecord, changed: Sequence[str]) -> RunRecord:

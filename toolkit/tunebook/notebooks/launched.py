@@ -59,7 +59,7 @@ class Launched:
 
     @classmethod
     def of(cls, run: RunDirectory) -> Launched:
-        """Returns what a run was launched with; one that no command has launched is the library's.
+        """Returns what a run was launched with: nothing, where a program has run the library.
 
         Raises:
             ConfigError: The file is damaged or of a newer version, or what it names is gone.
