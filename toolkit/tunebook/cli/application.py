@@ -40,7 +40,6 @@ COMMANDS: Mapping[str, str] = {
     "run": "tunebook.cli.run",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
-    "rerun": "tunebook.cli.rerun",
     "predict": "tunebook.cli.predict",
     "cache": "tunebook.cli.cache",
 }
