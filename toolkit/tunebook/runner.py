@@ -37,6 +37,7 @@ from tunebook.schema import CaseSchema, plugin_configs
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
+from tunebook.training import processes
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import choose_precision
 from tunebook.training.predict import predict_logits
@@ -141,7 +142,7 @@ class Execution:
     def go(self, *, pictures: bool = True) -> None:
         """Runs all stages."""
         self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware())
+        self.write(hardware=hardware() | processes.about())
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -161,6 +162,8 @@ class Execution:
         self.prepared(prepared)
         with self.stage("training"):
             result = self.train(subjects, prepared)
+        if not processes.is_first():
+            return  # the rest is for one process
         with self.stage("evaluation"):
             reports = {
                 name: self.evaluate(name, subject, subjects.of_task(name, prepared))
@@ -308,6 +311,8 @@ class Execution:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Calls observers; what they raise becomes a warning."""
+        if not processes.is_first():
+            return
         for failure in self.host.notify(hook, **arguments):
             self.warn(failure)
 

@@ -41,6 +41,13 @@ SECONDS = click.FloatRange(min=0, min_open=True, max=10 * 365 * 24 * 3600)
     help="Time for the kernel to answer.",
 )
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without a notebook.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Processes that train the model together; more than one needs --no-notebook.",
+)
 @click.pass_obj
 def run_command(
     settings: Settings,
@@ -49,6 +56,7 @@ def run_command(
     timeout: float,
     start_timeout: float,
     no_notebook: bool,
+    processes: int,
 ) -> Answer:
     """Run CASE, a name or a YAML file, into a new run directory.
 
@@ -65,6 +73,7 @@ def run_command(
         settings.runs_dir.resolve(),
         plugin_files=settings.plugin_files,
         limits=Limits(timeout, start_timeout),
+        processes=processes,
         debug=settings.debug,
     )
     return _answer(settings, run, time.time() - started)

@@ -18,6 +18,7 @@ from tunebook.config import CaseConfig
 from tunebook.errors import TunebookError
 from tunebook.host import PluginHost
 from tunebook.notebooks.parameters import case_parameters, parameters_for, read_parameters
+from tunebook.notebooks.processes import check_processes, run_processes
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
     DEFAULT_TIMEOUT,
@@ -86,6 +87,7 @@ def launch(
     *,
     plugin_files: Sequence[str | Path] = (),
     limits: Limits = Limits(),
+    processes: int = 1,
     debug: bool = False,
 ) -> tuple[RunDirectory, RunRecord]:
     """Runs a plan into a new directory below `runs_dir`; returns it with its final record.
@@ -98,11 +100,20 @@ def launch(
         runs_dir: Where run directories are made.
         plugin_files: Single-file plugins that a kernel loads as well.
         limits: How long it may take.
+        processes: How many train the model together, see `tunebook.notebooks.processes`.
         debug: Whether to print the traceback of what goes wrong.
+
+    Raises:
+        ConfigError: The plan is not for so many processes.
     """
+    if processes > 1:
+        check_processes(plan.case, plan.notebook, processes)
     run, record = begin(runs_dir, plan.case)
     try:
-        if plan.notebook is None:
+        if processes > 1:
+            follow = RunFollower(run.path, progress_listener()).poll
+            outcome = run_processes(run, processes, plugin_files, limits.timeout, follow)
+        elif plan.notebook is None:
             outcome = _run_library(run, plan, host, limits)
         else:
             outcome = _run_notebook(run, plan, plugin_files, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -25,7 +26,14 @@ POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 
 Kind = Literal[
-    "finished", "raised", "kernel_died", "kernel_start", "crashed", "timed_out", "stopped"
+    "finished",
+    "raised",
+    "kernel_died",
+    "kernel_start",
+    "process_died",
+    "crashed",
+    "timed_out",
+    "stopped",
 ]
 
 
@@ -81,17 +89,39 @@ def execute_notebook(
     }
     with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        with _signals() as received:
-            process = _start(folder, _environment(run, plugin_files), log)
-            tree = ProcessTree(process)
-            try:
-                verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
-            finally:
-                tree.kill()
-        on_poll()
+        start = functools.partial(_start, folder, environment_of(run, plugin_files), log)
+        verdict, status = supervise(start, timeout, on_poll, grace)
         if not run.notebook.exists():
             shutil.copyfile(notebook, run.notebook)
-        return verdict or _read_outcome(folder, process.returncode)
+        return verdict or _read_outcome(folder, status)
+
+
+def supervise(
+    start: Callable[[], subprocess.Popen[bytes]],
+    timeout: float,
+    on_poll: Callable[[], object] = lambda: None,
+    grace: float = GRACE_SECONDS,
+) -> tuple[Outcome | None, int | None]:
+    """Waits for a process; when this returns, it and all it started are gone.
+
+    Args:
+        start: Starts the process. Signals that come meanwhile are not lost.
+        timeout: Seconds that it may take.
+        on_poll: Called several times a second.
+        grace: Seconds between interrupting what it started and killing it.
+
+    Returns:
+        Why it was ended from here, None when it ended by itself; and its exit status.
+    """
+    with _signals() as received:
+        process = start()
+        tree = ProcessTree(process)
+        try:
+            verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
+        finally:
+            tree.kill()
+    on_poll()
+    return verdict, process.returncode
 
 
 class ProcessTree:
@@ -214,7 +244,8 @@ def _start(folder: Path, environment: dict[str, str], log: IO[bytes]) -> subproc
     )
 
 
-def _environment(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+def environment_of(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+    """Returns the environment of a process that carries a run out."""
     files = [str(Path(file).resolve()) for file in plugin_files]
     inherited = os.environ.get("TUNEBOOK_PLUGIN_FILES", "")
     return {

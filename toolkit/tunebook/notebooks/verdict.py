@@ -59,6 +59,13 @@ VERDICTS: Mapping[str, Verdict] = {
         lambda o: f"{o.error}: {o.detail}",
         "run it again; --no-notebook does without papermill",
     ),
+    "process_died": Verdict(
+        "failed",
+        TrainingError,
+        "processes that live to the end",
+        lambda o: o.detail,
+        "see that all have enough memory, lower --processes or training.batch_size, run it again",
+    ),
     "timed_out": Verdict(
         "timed_out",
         StoppedError,

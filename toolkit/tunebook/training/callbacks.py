@@ -19,6 +19,7 @@ from tunebook.errors import MachineError, Problem, TrainingError
 from tunebook.events import Evaluated, EventLog, StepTaken
 from tunebook.records import write_problem
 from tunebook.tasks.text_classification import load_trainable, trainable_state
+from tunebook.training import processes
 
 REPORTS = 200
 """Step events of a whole training, so that a long run doesn't write a line a step."""
@@ -94,6 +95,8 @@ class BestWeights(TrainerCallback):
         return self.stopping.threshold if self.stopping else 0.0
 
     def _save(self) -> None:
+        if not processes.is_first():
+            return
         temporary = self.path.with_suffix(".tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,7 @@ class BestWeights(TrainerCallback):
 
     def restore(self) -> None:
         """Puts the best weights back into the model and removes the file."""
-        if self.best is not None:
+        if self.best is not None and processes.is_first():
             load_trainable(self.model, load_file(str(self.path)))
             self.path.unlink()
 
@@ -129,7 +132,8 @@ class Reporter(TrainerCallback):
         step = state.global_step
         if step % self.every and step != self.total_steps:
             return
-        loss = float(torch.stack(self.losses).mean()) if self.losses else math.nan
+        # all processes report at the same steps
+        loss = float(processes.mean(torch.stack(self.losses).mean())) if self.losses else math.nan
         self.losses.clear()
         if not math.isfinite(loss):
             raise TrainingError(

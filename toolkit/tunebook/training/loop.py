@@ -20,6 +20,7 @@ from transformers.trainer_callback import PrinterCallback
 from tunebook.config import ALONE, MEAN, TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.events import EventLog
+from tunebook.training import processes
 from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
 from tunebook.training.dropout import packed_dropout
@@ -153,6 +154,7 @@ def train(job: TrainingJob) -> TrainingResult:
     if job.prepared.before is not None or not total:
         trainer.evaluate()  # what the stages before have made may be the best there is
     if total:
+        processes.seed_apart(job.seed)
         with packed_dropout(model):
             trainer.train()
     seconds = time.perf_counter() - started
@@ -203,7 +205,7 @@ class TrainingLoop(Trainer):
     def get_train_dataloader(self) -> DataLoader[Batch]:
         config = self.job.config
         return EpochLoader(
-            self.job.train,
+            processes.shared(self.job.train),
             sampler=bucketed(self.job.train, config.batch_size, self.job.seed),
             batch_size=None,
         )
@@ -221,17 +223,19 @@ class TrainingLoop(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        labels = inputs.pop("labels")
+        labels, counts = inputs.pop("labels"), inputs.pop("counts", None)
         logits = model(**inputs)
-        loss = self.losses[inputs.get("task", ALONE)](logits.float(), labels)
-        self.examples_seen += len(labels)
+        criterion = self.losses[inputs.get("task", ALONE)]
+        loss, rows = processes.weigh(criterion(logits.float(), labels), criterion, labels, counts)
+        self.examples_seen += rows
         if self.reporter is not None:
             self.reporter.losses.append(loss.detach())
         return (loss, logits) if return_outputs else loss
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         started = time.perf_counter()
-        scores = {f"eval_{name}": value for name, value in self.job.scores().items()}
+        found = processes.of_first(self.job.scores() if processes.is_first() else None)
+        scores = {f"eval_{name}": value for name, value in found.items()}
         self.evaluation_seconds += time.perf_counter() - started
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, scores
@@ -282,6 +286,7 @@ def trainer_arguments(job: TrainingJob, total: int) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,
+        ddp_timeout=round(processes.WAIT.total_seconds()),
     )
 
 
