@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any, Literal
 
+import psutil
 from pydantic import Field
 
 from tunebook.attempts import Attempt, Ended
@@ -58,6 +59,7 @@ class Processes:
         self.waiting: list[Attempt] = []
         self.keepers: dict[str, Any] = {}
         self.stopped: set[str] = set()
+        self.families: dict[str, set[psutil.Process]] = {}
 
     @property
     def slots(self) -> int:
@@ -89,7 +91,15 @@ class Processes:
     def running(self) -> list[str]:
         return [*self.keepers, *(attempt.key for attempt in self.waiting)]
 
+    def look(self) -> None:
+        """Remembers who belongs to whom, for when a keeper is killed."""
+        for key, keeper in self.keepers.items():
+            with suppress(psutil.Error):
+                children = psutil.Process(keeper.pid).children(recursive=True)
+                self.families.setdefault(key, set()).update(children)
+
     def poll(self) -> list[Ended]:
+        self.look()
         over = [key for key, keeper in self.keepers.items() if keeper.poll() is not None]
         ended = [self.ended(key, self.keepers.pop(key).communicate()[0]) for key in over]
         self.begin()
@@ -98,6 +108,9 @@ class Processes:
     def ended(self, key: str, said: str) -> Ended:
         stopped = key in self.stopped
         self.stopped.discard(key)
+        for process in self.families.pop(key, ()):
+            with suppress(psutil.Error):
+                process.kill()
         if not said:
             return Ended(key, "stopped" if stopped else "lost")
         return Ended(key, "stopped" if stopped else "exited", int(said))

@@ -42,7 +42,7 @@ while True: time.sleep(1)
 MEET = """
 mark("here")
 others = sys.argv[3:]
-until = time.time() + 45
+until = time.time() + 15
 while not all(os.path.exists(each) for each in others):
     if time.time() > until: sys.exit(9)
     time.sleep(0.02)
