@@ -20,7 +20,7 @@ from typing import IO
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, TunebookError
 from tunebook.host import PluginHost
-from tunebook.notebooks.supervision import Outcome, environment_of, supervise
+from tunebook.notebooks.supervision import Kind, Outcome, environment_of, supervise
 from tunebook.records import RunDirectory
 from tunebook.schema import CaseSchema
 
@@ -143,14 +143,16 @@ def _died(log: IO[bytes], status: int | None) -> Outcome:
     found = DEAD.search(text)
     if found is None:
         last = (text.strip().splitlines() or ["no word"])[-1]
-        return Outcome("process_died", detail=f"exit status {status}: {last}")
+        return Outcome("process_failed", detail=f"exit status {status}: {last}")
     code, number = int(found[1]), int(found[2])
     how = f"ended with status {code}"
     if code < 0:
         how = f"was ended by signal {-code}"
         with suppress(ValueError):
             how = f"was ended by {signal.Signals(-code).name}"
-    return Outcome("process_died", detail=f"process {number + 1} {how}")
+    # what the first has recorded may then be only that it was left alone
+    kind: Kind = "process_died" if code < 0 and number else "process_failed"
+    return Outcome(kind, detail=f"process {number + 1} {how}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ Kind = Literal[
     "kernel_died",
     "kernel_start",
     "process_died",
+    "process_failed",
     "crashed",
     "timed_out",
     "stopped",
