@@ -16,6 +16,7 @@ from tunebook.host import PluginHost, plugin_versions
 from tunebook.records import RunDirectory, RunRecord, TaskRecord
 from tunebook.resumption import earlier_record, taken_up
 from tunebook.schema import plugin_configs
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoint
 
 
@@ -91,6 +92,8 @@ class Journal:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Calls observers; what they raise becomes a warning."""
+        if not processes.is_first():
+            return
         for failure in self.host.notify(hook, **arguments):
             self.warn(failure)
 

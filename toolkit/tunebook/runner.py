@@ -37,6 +37,7 @@ from tunebook.sources import source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import Precision, choose_precision
@@ -160,8 +161,13 @@ class Execution(Journal):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.shared = SharedWork(self.note)
+        # what several processes draw at random is not in a checkpoint of the first
+        kept = {} if processes.count() == 1 else {"limit_gb": 0.0}
         self.checkpoints = Checkpoints(
-            self.directory.checkpoints, self.case.checkpoints, self.log, self.warn
+            self.directory.checkpoints,
+            self.case.checkpoints.model_copy(update=kept),
+            self.log,
+            self.warn,
         )
 
     def go(self, *, pictures: bool = True) -> None:
@@ -170,7 +176,7 @@ class Execution(Journal):
             self.take_up(self.checkpoints.open())
         else:
             self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware())
+        self.write(hardware=hardware() | processes.about())
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -192,6 +198,8 @@ class Execution(Journal):
         self.prepared(prepared)
         with self.stage("training"):
             result = self.train(subjects, prepared)
+        if not processes.is_first():
+            return  # the rest is for one process
         with self.stage("evaluation"):
             reports = {
                 name: self.evaluate(name, subject, subjects.of_task(name, prepared))
