@@ -336,7 +336,7 @@ def _invalid(fault: Fault) -> Problem:
     return Problem(
         "config.invalid",
         fault.where,
-        fault.error["msg"],
+        fault.error["msg"].removeprefix("Value error, "),
         fault.found,
         f"mend `{fault.where}`; `tunebook describe case` lists what it takes",
     )
