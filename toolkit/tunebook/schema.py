@@ -367,7 +367,7 @@ def _invalid(fault: Fault) -> Problem:
     return Problem(
         "config.invalid",
         fault.where,
-        fault.error["msg"],
+        fault.error["msg"].removeprefix("Value error, "),
         fault.found,
         f"mend `{fault.where}`; `tunebook describe {fault.subject}` lists what it takes",
     )

@@ -25,7 +25,7 @@ from tunebook.legality import Setting, check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
-from tunebook.rules import lower_is_better
+from tunebook.rules import lower_is_better, scores_of
 from tunebook.shared_work import MAPPED, SharedWork, array_sha256, json_sha256
 from tunebook.tasks.build import build_classifier, head_form
 from tunebook.tasks.text_classification import TextClassifier
@@ -212,6 +212,7 @@ class Subject:
             free_positions=None if longest is None else longest - self.case.text.max_tokens,
             weights=self.adapted if self.moved else self.base.sha256,
             primary=self.case.evaluation.primary,
+            scores=scores_of(self.host, self.case),
             lower_is_better=lower_is_better(self.host, self.case),
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
             note=self.shared.note,

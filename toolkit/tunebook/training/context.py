@@ -28,6 +28,7 @@ class Context:
     free_positions: int | None = None
     weights: str | None = None
     primary: str | None = None
+    scores: Collection[str] = ()
     lower_is_better: Collection[str] = ()
     tasks: tuple[str, ...] = ()
     _encode: Callable[[str], list[int]] | None = None
@@ -45,6 +46,7 @@ class Context:
         free_positions: int | None = None,
         weights: str | None = None,
         primary: str | None = None,
+        scores: Collection[str] = (),
         lower_is_better: Collection[str] = (),
         encode: Callable[[str], list[int]] | None = None,
         note: Callable[[str], None] | None = None,
@@ -58,6 +60,7 @@ class Context:
             free_positions: What the longest input leaves of the model's window.
             weights: Hash of the pretrained weights.
             primary: The validation score that choices are made on.
+            scores: Validation scores that there are.
             lower_is_better: Validation scores that are better the lower they are.
             encode: Makes token numbers of a text, without special tokens.
             note: Told what a reader of the run should know.
@@ -69,6 +72,7 @@ class Context:
             free_positions=free_positions,
             weights=weights,
             primary=primary,
+            scores=scores,
             lower_is_better=lower_is_better,
             tasks=getattr(model, "tasks", ()),
             _encode=encode,
