@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import importlib.util
 import logging
 import os
 import random
@@ -113,8 +114,8 @@ def _take_on(order: Order, files: Sequence[int]) -> None:
     os.umask(order.umask)
     for name, (soft, hard) in order.limits.items():
         resource.setrlimit(getattr(resource, name), (soft, hard))
-    launcher = sys.modules["ipykernel"].__path__[0] + "_launcher.py"
-    sys.argv = [launcher, *order.arguments]
+    launcher = importlib.util.find_spec("ipykernel_launcher")
+    sys.argv = [str(launcher and launcher.origin), *order.arguments]
     importlib.invalidate_caches()
     _reseed()
     _size_openblas(order.environment)

@@ -21,7 +21,7 @@ from tunebook.kernels.wire import Garbage, Gone, Inbox, peer, send
 IDLE_VARIABLE = "TUNEBOOK_KERNELS_IDLE"
 """Seconds without a kernel after which a server ends."""
 DEFAULT_IDLE = 600.0
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a client may take to say what it wants."""
 BACKLOG = 1024
 OUTPUTS = 2
