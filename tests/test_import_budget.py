@@ -48,6 +48,11 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["leaderboard", "no-such-batch"],
         ["run", "medical_coding", "-p", "stratgy=lora"],
         ["check", "no-such-plugin"],
+        ["batch", "medical_coding", "--grid", "seed=1..3", "--dry-run"],
+        ["batch", "medical_coding", "--grid", "stratgy=lora"],
+        ["batches"],
+        ["resume", "no-such-batch"],
+        ["describe", "plan"],
     ],
     ids=" ".join,
 )

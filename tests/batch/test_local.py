@@ -73,7 +73,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
 
 
 def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> None:
-    process = begin("batch", case("works"), "--grid", "seed=1..4", "-E", "workers=2")
+    process = begin(
+        "batch", case("works"), "--grid", "seed=1..4", "-E", "workers=2", "--kernel", "cold"
+    )
     wait_for(lambda: find_batches(Path("runs")) and only_batch().log_file.exists())
     batch = only_batch()
     for number in range(5):
@@ -99,7 +101,17 @@ def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> 
 
 
 def test_an_interrupt_leaves_what_can_be_gone_on_with(case: Any) -> None:
-    process = begin("batch", case("hangs"), "--grid", "seed=1..2", "-E", "workers=1", "--json")
+    process = begin(
+        "batch",
+        case("hangs"),
+        "--grid",
+        "seed=1..2",
+        "-E",
+        "workers=1",
+        "--kernel",
+        "cold",
+        "--json",
+    )
     wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/record.json")])
     second = begin("resume", only_batch().batch_id, "--json")  # twice at once
     refused = lines_of(second)
@@ -121,7 +133,9 @@ def test_an_interrupt_leaves_what_can_be_gone_on_with(case: Any) -> None:
 
 
 def test_a_killed_attempt_is_seen_and_tried_again(case: Any) -> None:
-    process = begin("batch", case("works"), "--grid", "seed=1", "--json", "--retries", "1")
+    process = begin(
+        "batch", case("works"), "--grid", "seed=1", "--json", "--retries", "1", "--kernel", "cold"
+    )
     wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/record.json")])
     attempts = [p for p in processes_of(only_batch().path) if "tunebook.batch" in p.cmdline()]
     below = [child for each in attempts for child in each.children(recursive=True)]
@@ -140,7 +154,7 @@ def lines_of_one(*arguments: str) -> Any:
 
 def test_a_second_interrupt_kills_and_no_relative_is_left(case: Any) -> None:
     """This kernel doesn't heed interrupts, and has a child with a session of its own."""
-    process = begin("batch", case("hangs_on"), "--grid", "seed=1", "--json")
+    process = begin("batch", case("hangs_on"), "--grid", "seed=1", "--kernel", "cold", "--json")
     wait_for(lambda: [*Path("runs").glob("batches/*/runs/*/child.pid")])
     (file,) = Path("runs").glob("batches/*/runs/*/child.pid")
     child = int(file.read_text())

@@ -120,7 +120,7 @@ def plan_model(host: PluginHost) -> type[BatchPlan]:
         return BatchPlan
     base = BatchPlan.model_fields["executor"]
     closed = (union_of(host, "executor") | None, Field(None, description=base.description))
-    return create_model("BatchPlan", __base__=BatchPlan, executor=closed)  # type: ignore[call-overload, no-any-return]
+    return create_model("BatchPlan", __base__=BatchPlan, executor=closed)
 
 
 def make_batch_plan(host: PluginHost, content: Mapping[str, Any]) -> BatchPlan:
