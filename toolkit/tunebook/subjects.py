@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import ItemsView, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from tunebook.events import EventLog
 from tunebook.export import save_classifier
 from tunebook.host import PluginHost
 from tunebook.rules import lower_is_better
+from tunebook.shared_work import SharedWork
 from tunebook.subject import Subject, checked_form, keep_prefix, resolve_base
 from tunebook.tasks.multi_task import MultiTaskClassifier
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.context import Context
 from tunebook.training.precision import Precision
 
@@ -47,19 +49,19 @@ class Subjects:
         host: PluginHost,
         datasets: Datasets,
         precision: Precision,
-        note: Callable[[str], None] = lambda _: None,
+        shared: SharedWork | None = None,
     ) -> Subjects:
         """Loads tokenizer and backbone once and puts the head of every task on top."""
         if not case.tasks:
-            return cls.alone(Subject.build(case, host, datasets[ALONE], precision, note))
-        base = resolve_base(case, host)
+            return cls.alone(Subject.build(case, host, datasets[ALONE], precision, shared))
+        base, shared = resolve_base(case, host), shared or SharedWork()
         own = case.by_task()
         _check_forms({n: checked_form(c, host, base, multitask=True) for n, c in own.items()})
         found: dict[str, Subject] = {}
         for name, each in own.items():
             beside = next(iter(found.values()), None)
             found[name] = Subject.build(
-                each, host, datasets[name], precision, note, base=base, beside=beside
+                each, host, datasets[name], precision, shared, base=base, beside=beside
             )
         return cls(case, found, MultiTaskClassifier({n: each.model for n, each in found.items()}))
 
@@ -76,11 +78,13 @@ class Subjects:
         """The first task, whose tokenizer and pretrained weights are those of all."""
         return next(iter(self.by_task.values()))
 
-    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+    def pretrain(
+        self, folder: Path, log: EventLog, checkpoints: Checkpoints | None = None
+    ) -> dict[str, Any]:
         """Adapts the backbone to the texts of all tasks; returns what the record keeps of it."""
         pooled = pool([subject.dataset for subject in self.by_task.values()])
         learner = replace(self.first, case=self.case, dataset=pooled)
-        about = learner.pretrain(folder, log)
+        about = learner.pretrain(folder, log, checkpoints)
         for subject in self.by_task.values():
             subject.adapted = learner.adapted
         return about

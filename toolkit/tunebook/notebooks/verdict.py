@@ -108,6 +108,9 @@ def conclude(run: RunDirectory, outcome: Outcome, blank: RunRecord) -> RunRecord
         record = run.read_record()
     except ConfigError:
         record = blank
+    if outcome.kernel and not record.kernel:
+        record = record.updated(kernel=dict(outcome.kernel))
+        run.write_record(record)
     if outcome.kind == "finished" and record.status == "succeeded":
         return record
     verdict = VERDICTS[outcome.kind]

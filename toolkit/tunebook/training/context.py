@@ -12,7 +12,7 @@ from torch import nn
 from tunebook.config import TrainingConfig
 from tunebook.contracts import GroupOf, ParamGroup
 from tunebook.models.layers import Layers, find_layers
-from tunebook.records import find_run
+from tunebook.records import RunDirectory, find_run
 
 HEAD = "head."
 BACKBONE = "backbone."
@@ -161,7 +161,7 @@ def _runs_dir() -> Path:
     """Earlier runs lie beside the one that a command has started, else where the runner looks."""
     started = os.environ.get("TUNEBOOK_RUN_DIR")
     if started:
-        return Path(started).parents[1]
+        return RunDirectory(Path(started)).runs_dir
     return Path(os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
 
 

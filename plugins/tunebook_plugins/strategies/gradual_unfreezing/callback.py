@@ -91,6 +91,18 @@ class Unfreezing(TrainerCallback):
         if self._waited >= self.config.patience:
             self._plateaus, self._waited = self._plateaus + 1, 0
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "opened": self.opened,
+            "plateaus": self._plateaus,
+            "waited": self._waited,
+            "best": self._best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.opened, self._plateaus = state["opened"], state["plateaus"]
+        self._waited, self._best = state["waited"], state["best"]
+
     def _due(self, state: Any) -> int:
         """Returns how many stages should be open."""
         if self.config.unfreeze == "plateau":
