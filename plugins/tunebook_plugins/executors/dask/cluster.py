@@ -78,8 +78,13 @@ def connect(config: DaskConfig) -> Connection:
 
 
 def slots_of(client: Client) -> dict[str, int]:
-    """Returns the slots of each worker, by address."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    """Returns the slots of each worker, by address; none while the scheduler is out of reach."""
+    if client.status != "running":
+        return {}
+    try:
+        workers = client.scheduler_info(n_workers=-1).get("workers", {})
+    except OSError:  # it went away while it was asked
+        return {}
     return {
         address: min(int(worker["resources"].get(SLOT, 0)), worker["nthreads"])
         for address, worker in workers.items()
