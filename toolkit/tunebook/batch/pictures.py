@@ -35,8 +35,10 @@ MOST_VALUES = 12
 MOST_LINES = 6
 MOST_SETTINGS = 25
 """Settings that the picture of seeds has room for, the best first."""
-MOST_NAMES = 6
-"""Settings on the front that are called by name; where there are more, by rank."""
+MOST_NAMED, LONGEST_NAME = 12, 26
+"""Settings of a table whose front is told by names of such a length; others by ranks."""
+MOST_JOINED = 20
+"""Values of a number that a line joins; more, as of a random search, are a cloud of points."""
 WIDE_RANGE = 20
 """A parameter whose largest value is so many times its smallest is drawn on a log scale."""
 
@@ -216,7 +218,12 @@ def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> Non
     front = front_of(table, cost)
     others = [row for row in table.rows if row not in front and cost(row) and _known(table, row)]
     axes.plot(
-        [cost(row) for row in others], [_score(table, row) for row in others], "o", color=GREY
+        [cost(row) for row in others],
+        [_score(table, row) for row in others],
+        "o",
+        color=GREY,
+        markersize=6 if len(others) <= MOST_SETTINGS else 3,
+        markeredgewidth=0,
     )
     x, y = [cost(row) for row in front], [_score(table, row) for row in front]
     axes.step(x, y, where="post", color=ORANGE, linewidth=1.2)
@@ -224,10 +231,11 @@ def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> Non
     if all(value > 0 for value in x):
         axes.set_xscale("log")
     axes.margins(x=0.16, y=0.16)
-    for number, row in enumerate(front):
-        name = short(_name(table, row), 30) if len(front) <= MOST_NAMES else f"{row.rank}"
+    names = [_name(table, row) for row in front]
+    by_name = len(table.rows) <= MOST_NAMED and max(map(len, names), default=0) <= LONGEST_NAME
+    for number, (row, name) in enumerate(zip(front, names, strict=True)):
         axes.annotate(
-            name,
+            short(name) if by_name else f"{row.rank}",
             (cost(row), _score(table, row)),
             # on the better side, which the line keeps clear of
             (0, -14 if table.lower_is_better else 7),
@@ -235,7 +243,8 @@ def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> Non
             fontsize=8,
             ha="left" if number < len(front) / 2 else "right",
         )
-    title(axes, f"{len(front)} of {len(table.rows)} settings: nothing is cheaper and better")
+    what = f"{len(front)} of {len(table.rows)} settings: nothing is cheaper and better"
+    title(axes, what if by_name else f"{what} (numbers: ranks)")
 
 
 def _plain_ticks(axes: Axes, form: str, factor: int) -> None:
@@ -267,7 +276,9 @@ def _lines(axes: Axes, table: Table, name: str) -> None:
         drawn = [(v, _mean([_score(table, r) for r in some])) for v, some in points if some]
         colour = PALETTE[number % len(PALETTE)]
         if drawn:
-            axes.plot(*zip(*drawn, strict=True), "o-", color=colour, label=short(group, 24))
+            mark, size = ("o-", 6) if len(values) <= MOST_JOINED else (".", 5)
+            label = short(group, 24)
+            axes.plot(*zip(*drawn, strict=True), mark, ms=size, color=colour, label=label)
         for v, some in points:
             known = _run_scores(table, some)
             axes.plot([v] * len(known), known, ".", color=colour, alpha=0.4, markersize=5)
@@ -280,7 +291,8 @@ def _lines(axes: Axes, table: Table, name: str) -> None:
     axes.margins(x=0.08)
     axes.set_xlabel(short(name))
     if by:
-        axes.legend(frameon=False, fontsize=8, title=short(by, 24), title_fontsize=8)
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        axes.legend(frameon=False, fontsize=8, title=short(by, 24), title_fontsize=8, **place)
     others = [n for n in table.varied if n not in (name, by)]
     title(axes, f"mean over {', '.join(short(n, 20) for n in others)}" if others else "")
 
