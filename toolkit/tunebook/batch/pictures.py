@@ -157,7 +157,8 @@ def pareto(table: Table) -> Figure | None:
         ):
             plain(axes)
             _front(axes, table, of)
-            axes.set(xlabel=label, ylabel=_axis(table))
+            scale = " (log scale)" if axes.get_xscale() == "log" else ""
+            axes.set(xlabel=f"{label}{scale}", ylabel=_axis(table))
             _plain_ticks(
                 axes, "{:.3g} %" if of is _share else "{:,.4g}", 100 if of is _share else 1
             )
@@ -173,15 +174,15 @@ def _share(row: Row) -> float | None:
 
 
 COSTS: Sequence[tuple[str, Callable[[Row], float | None]]] = (
-    ("mean training time in seconds (log scale)", _seconds),
-    ("trained share of the parameters (log scale)", _share),
+    ("mean training time in seconds", _seconds),
+    ("trained share of the parameters", _share),
 )
 
 
 def front_of(table: Table, cost: Callable[[Row], float | None]) -> list[Row]:
     """Returns the settings than which none is as cheap and better, the cheapest first."""
     sign = -1 if table.lower_is_better else 1
-    known = [row for row in table.rows if cost(row) is not None and _score(table, row) is not None]
+    known = [row for row in table.rows if _known(table, row, cost)]
     front: list[Row] = []
     for row in sorted(known, key=lambda row: (cost(row), -sign * _score(table, row))):
         if not front or sign * _score(table, row) > sign * _score(table, front[-1]):
@@ -216,7 +217,7 @@ PICTURES: Mapping[str, Callable[[Table], Figure | None]] = {
 
 def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> None:
     front = front_of(table, cost)
-    others = [row for row in table.rows if row not in front and cost(row) and _known(table, row)]
+    others = [row for row in table.rows if row not in front and _known(table, row, cost)]
     axes.plot(
         [cost(row) for row in others],
         [_score(table, row) for row in others],
@@ -228,7 +229,7 @@ def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> Non
     x, y = [cost(row) for row in front], [_score(table, row) for row in front]
     axes.step(x, y, where="post", color=ORANGE, linewidth=1.2)
     axes.plot(x, y, "o", color=ORANGE, markersize=7)
-    if all(value > 0 for value in x):
+    if all((cost(row) or 0) > 0 for row in (*front, *others)):
         axes.set_xscale("log")
     axes.margins(x=0.16, y=0.16)
     names = [_name(table, row) for row in front]
@@ -301,8 +302,8 @@ def _score(table: Table, row: Row) -> Any:
     return row.score(table.by)
 
 
-def _known(table: Table, row: Row) -> bool:
-    return _score(table, row) is not None
+def _known(table: Table, row: Row, cost: Callable[[Row], float | None]) -> bool:
+    return _score(table, row) is not None and cost(row) is not None
 
 
 def _mean(values: Sequence[float | None]) -> float:
