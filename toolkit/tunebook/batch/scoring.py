@@ -156,7 +156,7 @@ class Scorer:
             there = ", ".join(run.report.scores)
             raise ConfigError(_unusable(run.entry, f"it has no `{score}`, only {there}"))
         try:
-            source = ["scored", run.run.run_id, run.task, score, run.report.resampled]
+            source: list[Any] = ["scored", run.run.run_id, run.task, score, run.report.resampled]
             source += [RESAMPLES, [*run.report.classes], state_of(run.predictions_file)]
             found = self.kept.arrays(source, lambda: self._resample(run, score))
         except TunebookError:
