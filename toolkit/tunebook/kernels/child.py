@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import random
 import resource
 import signal
 import socket
@@ -28,8 +27,10 @@ SELF_SEEDED = (
     ("numpy.random.mtrand", "_rand"),
     ("datasets.fingerprint", "fingerprint_rng"),
     ("sympy.core.random", "rng"),
+    ("sympy.core.random", "_assumptions_rng"),
+    ("torch", "default_generator"),
 )
-"""Generators that a fresh process seeds from the system. torch's begins alike in all of them."""
+"""Generators that a fresh process seeds from the system; those of CUDA don't exist yet."""
 OPENBLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -141,11 +142,8 @@ def _take_files(files: Sequence[int]) -> None:
 
 def _reseed() -> None:
     for module, name in SELF_SEEDED:
-        generator = getattr(sys.modules.get(module), name, None)
-        if isinstance(generator, random.Random):
-            generator.seed()
-        elif generator is not None:
-            generator.seed(None)
+        if module in sys.modules:
+            getattr(sys.modules[module], name).seed()
 
 
 def _size_openblas(environment: Mapping[str, str]) -> None:
