@@ -170,7 +170,7 @@ def _kernel_app() -> type[Any]:
         def init_io(self) -> None:
             """Loggers that libraries set up on import write to the notebook."""
             before = {sys.stdout: "stdout", sys.stderr: "stderr"}
-            super().init_io()
+            super().init_io()  # type: ignore[no-untyped-call]
             for handler in _stream_handlers():
                 if handler.stream in before:
                     handler.setStream(getattr(sys, before[handler.stream]))
