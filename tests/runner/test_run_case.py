@@ -16,8 +16,9 @@ from tunebook import runner
 from tunebook.errors import ConfigError, MachineError, StoppedError, TrainingError, TunebookError
 from tunebook.events import Event, StepTaken
 from tunebook.host import PluginHost
+from tunebook.learning_curve import trace_learning_curve
 from tunebook.records import RunDirectory, RunRecord, find_runs
-from tunebook.runner import run_case, trace_learning_curve
+from tunebook.runner import run_case
 from tunebook.runs import Run, load_run
 from tunebook.schema import CaseSchema
 from tunebook.specs import hookimpl
@@ -201,18 +202,6 @@ def test_a_learning_curve_is_added_to_the_record(tiny_bert: Path, tmp_path: Path
     assert (run.directory.figures / "learning_curve.png").is_file()
     assert len(find_runs(tmp_path)) == 1
     assert len(run.learning_curve()) == 2
-
-
-def test_features_are_cached_between_runs(tiny_bert: Path, tmp_path: Path) -> None:
-    import os
-
-    changes = {"strategy": "feature_extraction"}
-    run_case(case(tiny_bert, **changes), runs_dir=tmp_path, listeners=[])
-    folder = Path(os.environ["TUNEBOOK_CACHE"]) / "features"
-    first = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len([name for name in first if name.endswith(".npy")]) == 3
-    run_case(case(tiny_bert, **changes, seed=5), runs_dir=tmp_path, listeners=[])
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == first
 
 
 def test_cached_features_give_what_the_backbone_gives(tiny_bert: Path, tmp_path: Path) -> None:

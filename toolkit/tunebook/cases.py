@@ -63,23 +63,50 @@ def load_case(
 
 def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> CaseConfig:
     """Returns the case `name` with `parameters`, whose keys may be dotted paths and ``preset``."""
-    file = find_case(host, name)
-    parameters = dict(parameters)
-    _check_tasks(file, parameters)
-    preset = _preset(file, parameters.pop("preset", None))
-    changes = _nested(host, parameters)
-    kind = _strategy_kind(changes, preset, file.case)
-    layers = [
-        {"training": _training_defaults(host, kind)},
-        file.case,
-        _section(file, kind),
-        preset,
-        changes,
-    ]
-    content: dict[str, Any] = {}
-    for layer in layers:
-        content = lay_over(content, expand(host, layer))
-    return CaseSchema(host).validate(content)
+    return CaseResolver(host, name).resolve(parameters)
+
+
+class CaseResolver:
+    """One case, to be resolved with many parameters: its file is read and its schema made once.
+
+    Args:
+        host: Plugins to choose from.
+        name: Name of a case plugin, or path of a case file.
+        schema: The schema of `host`, where there is one already.
+
+    Raises:
+        ConfigError: There is no such case, or its file cannot be read.
+    """
+
+    def __init__(self, host: PluginHost, name: str, schema: CaseSchema | None = None) -> None:
+        self.host = host
+        self.file = find_case(host, name)
+        self.schema = schema or CaseSchema(host)
+
+    def resolve(self, parameters: Mapping[str, Any]) -> CaseConfig:
+        """Returns the case with `parameters`.
+
+        Raises:
+            ConfigError: With every problem found.
+            MachineError: A package that the case needs isn't installed.
+        """
+        file, host = self.file, self.host
+        parameters = dict(parameters)
+        _check_tasks(file, parameters)
+        preset = _preset(file, parameters.pop("preset", None))
+        changes = _nested(host, parameters)
+        kind = _strategy_kind(changes, preset, file.case)
+        layers = [
+            {"training": _training_defaults(host, kind)},
+            file.case,
+            _section(file, kind),
+            preset,
+            changes,
+        ]
+        content: dict[str, Any] = {}
+        for layer in layers:
+            content = lay_over(content, expand(host, layer))
+        return self.schema.validate(content)
 
 
 def find_case(host: PluginHost, name: str) -> CaseFile:
@@ -111,34 +138,7 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
     Raises:
         ConfigError: It is missing, not YAML, or not a mapping.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(
-            Problem(
-                "case.unreadable",
-                str(path),
-                "a case file",
-                str(error),
-                did_you_mean(str(path), names),
-            )
-        ) from error
-    except yaml.YAMLError as error:
-        found = " ".join(str(error).split())
-        raise ConfigError(
-            Problem("case.not_yaml", str(path), "YAML", found, "mend that line")
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigError(
-            Problem(
-                "case.not_a_mapping",
-                str(path),
-                "keys and values",
-                shorten(content),
-                "begin with `name: …`",
-            )
-        )
+    content = read_mapping(path, "case")
     extra = {key: content.pop(key, None) or {} for key in RESERVED}
     if notebook is None and extra["notebook"]:
         notebook = path.parent / str(extra["notebook"])
@@ -149,6 +149,47 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
         extra["presets"],
         notebook,
     )
+
+
+def read_mapping(path: Path, subject: str) -> dict[str, Any]:
+    """Returns the keys and values in a YAML or JSON file.
+
+    Args:
+        path: The file.
+        subject: What it holds, for error codes and words.
+
+    Raises:
+        ConfigError: It is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
+    except (OSError, UnicodeDecodeError) as error:
+        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            Problem(
+                f"{subject}.unreadable",
+                str(path),
+                f"a {subject} file",
+                str(error),
+                did_you_mean(str(path), names),
+            )
+        ) from error
+    except yaml.YAMLError as error:
+        found = " ".join(str(error).split())
+        raise ConfigError(
+            Problem(f"{subject}.not_yaml", str(path), "YAML", found, "mend that line")
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            Problem(
+                f"{subject}.not_a_mapping",
+                str(path),
+                "keys and values",
+                shorten(content),
+                "begin with `name: …`",
+            )
+        )
+    return content
 
 
 def parse_parameters(items: Sequence[str]) -> dict[str, Any]:

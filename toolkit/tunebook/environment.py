@@ -8,6 +8,7 @@ import platform
 import resource
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,11 +20,18 @@ PACKAGES = (
     "adapters",
     "accelerate",
     "datasets",
+    "tokenizers",
+    "safetensors",
     "scikit-learn",
+    "scipy",
     "numpy",
     "pandas",
+    "pyarrow",
     "papermill",
 )
+NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn")
+STEERING = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_")
+"""What the names of variables begin with that steer threads and kernels."""
 
 
 KERNEL_VARIABLE = "TUNEBOOK_KERNEL"
@@ -43,13 +51,41 @@ def kernel_kind() -> dict[str, str]:
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that shape a result."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
+    return {"python": platform.python_version(), **_versions(PACKAGES)}
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for name in names:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
     return versions
+
+
+def numerics() -> dict[str, Any]:
+    """Returns what shapes the last bits of a computation: versions, threads and vector units.
+
+    Sums that several threads share, or that another vector unit takes in other portions, are
+    rounded differently.
+    """
+    import torch
+
+    return {
+        "packages": _versions(NUMERIC),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "variables": _variables(),
+    }
+
+
+def _variables() -> dict[str, str]:
+    """Returns the variables that steer threads and kernels, of those that are set."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(STEERING)}
 
 
 def hardware() -> dict[str, Any]:
@@ -63,6 +99,9 @@ def hardware() -> dict[str, Any]:
         "cpu": getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", platform.processor()),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "variables": _variables(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
