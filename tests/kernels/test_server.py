@@ -230,7 +230,7 @@ def test_changed_source_gets_a_new_server(
         ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True)"
          ".start()", "2 threads"),
         ("import os\nos.environ.get('MINE')", "another MINE"),
-        ("import os\nos._exit(3)", "its server has ended|servers end"),
+        ("print('oh no', flush=True)\nimport os\nos._exit(3)", "its server has ended: oh no"),
     ],
 )  # fmt: skip
 def test_a_server_that_must_not_be_forked_says_so(

@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import random
 import resource
 import signal
 import socket
@@ -28,8 +27,10 @@ SELF_SEEDED = (
     ("numpy.random.mtrand", "_rand"),
     ("datasets.fingerprint", "fingerprint_rng"),
     ("sympy.core.random", "rng"),
+    ("sympy.core.random", "_assumptions_rng"),
+    ("torch", "default_generator"),
 )
-"""Generators that a fresh process seeds from the system. torch's begins alike in all of them."""
+"""Generators that a fresh process seeds from the system; those of CUDA don't exist yet."""
 OPENBLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -141,11 +142,8 @@ def _take_files(files: Sequence[int]) -> None:
 
 def _reseed() -> None:
     for module, name in SELF_SEEDED:
-        generator = getattr(sys.modules.get(module), name, None)
-        if isinstance(generator, random.Random):
-            generator.seed()
-        elif generator is not None:
-            generator.seed(None)
+        if module in sys.modules:
+            getattr(sys.modules[module], name).seed()
 
 
 def _size_openblas(environment: Mapping[str, str]) -> None:
@@ -172,7 +170,7 @@ def _kernel_app() -> type[Any]:
         def init_io(self) -> None:
             """Loggers that libraries set up on import write to the notebook."""
             before = {sys.stdout: "stdout", sys.stderr: "stderr"}
-            super().init_io()
+            super().init_io()  # type: ignore[no-untyped-call]
             for handler in _stream_handlers():
                 if handler.stream in before:
                     handler.setStream(getattr(sys, before[handler.stream]))
