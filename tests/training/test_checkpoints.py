@@ -79,12 +79,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_one_is_passed_over_and_told(tmp_path: Path, damage: str, name: str) -> None:
     written(tmp_path)
     DAMAGES[damage](tmp_path / "000003" / name)
-    store, warned = opened(tmp_path)
+    store, _ = opened(tmp_path)
     newest = store.open()
     assert newest is not None
     assert newest.step == 2
-    assert len(warned) == 1
-    assert warned[0].startswith("checkpoint 000003 is damaged and not used: ")
+    assert len(store.damaged) == 1
+    assert store.damaged[0].startswith("checkpoint 000003 is damaged and not used: ")
     found = store.next_training("training").found
     assert found is not None
     assert found.step == 2
@@ -94,9 +94,9 @@ def test_where_all_are_damaged_there_is_none(tmp_path: Path) -> None:
     written(tmp_path)
     for file in tmp_path.glob(f"*/{TENSORS}"):
         flip(file)
-    store, warned = opened(tmp_path)
+    store, _ = opened(tmp_path)
     assert store.open() is None
-    assert len(warned) == 2
+    assert len(store.damaged) == 2
 
 
 def test_half_a_checkpoint_is_none(tmp_path: Path) -> None:

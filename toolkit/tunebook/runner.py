@@ -174,6 +174,8 @@ class Execution(Journal):
         """Runs all stages; a training goes on from its last checkpoint, if there is one."""
         if self.resumes:
             self.take_up(self.checkpoints.open())
+            for text in self.checkpoints.damaged:
+                self.warn(text)
         else:
             self.directory.write_case(self.case.to_json_dict())
         self.write(hardware=hardware() | processes.about())

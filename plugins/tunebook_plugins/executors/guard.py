@@ -20,6 +20,16 @@ from contextlib import suppress
 
 import psutil
 
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
+"""Variables by which numeric libraries and tokenizers are told how many threads to use."""
+
 LAST_BYTES = 4000
 PIECE = 1 << 16
 CHILD_SUBREAPER = 36

@@ -113,7 +113,10 @@ class Checkpoints:
         folder: Where they lie, beside whatever else the trainings write there.
         config: How often, and how many.
         log: Knows how many events there are.
-        warn: Told of what is damaged, has changed, or cannot be written.
+        warn: Told of what has changed or cannot be written.
+
+    Attributes:
+        damaged: What `open` has found that isn't whole.
     """
 
     def __init__(
@@ -130,6 +133,7 @@ class Checkpoints:
         self.basis = Basis(folder / "basis.json")
         self._found: list[Checkpoint] = []
         self._trainings = 0
+        self.damaged: list[str] = []
 
     def open(self) -> Checkpoint | None:
         """Looks for what an earlier attempt has left; returns the newest that is whole.
@@ -143,7 +147,7 @@ class Checkpoints:
             try:
                 self._found.append(Checkpoint.read(folder))
             except DamagedError as error:
-                self.warn(f"checkpoint {folder.name} is damaged and not used: {error}")
+                self.damaged.append(f"checkpoint {folder.name} is damaged and not used: {error}")
         return self._found[-1] if self._found else None
 
     def stand_on(self, **facts: Any) -> None:

@@ -24,17 +24,7 @@ from typing import Any
 from distributed import get_worker
 from distributed.core import Status
 
-from tunebook_plugins.executors.dask import guard
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
-"""Variables by which numeric libraries and tokenizers are told how many threads to use."""
+from tunebook_plugins.executors import guard
 
 LOOK_SECONDS = 0.5
 
@@ -144,7 +134,7 @@ def _command(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     def here(text: str) -> str:
         return text.replace(job["folder"], str(folder))
 
-    threads = dict.fromkeys(THREADS, str(job["threads"]))
+    threads = dict.fromkeys(guard.THREADS, str(job["threads"]))
     given = {name: here(value) for name, value in job["environment"].items()}
     return {
         "command": [sys.executable, *map(here, job["command"])],

@@ -20,15 +20,6 @@ from tunebook.notebooks.supervision import ProcessTree
 from tunebook_plugins.executors import guard
 from tunebook_plugins.executors.local.plugin import LocalConfig
 
-THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
-"""Variables by which numeric libraries and tokenizers are told how many threads to use."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -195,7 +186,7 @@ class Guarded:
 
 
 def _environment(attempt: Attempt) -> dict[str, str]:
-    threads = dict.fromkeys(THREADS, str(attempt.threads))
+    threads = dict.fromkeys(guard.THREADS, str(attempt.threads))
     return {**os.environ, **threads, **attempt.environment}
 
 
