@@ -7,6 +7,7 @@ chosen strategy, the preset, the parameters.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,7 +194,10 @@ def read_mapping(path: Path, subject: str) -> dict[str, Any]:
 
 
 def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
-    """Returns ``KEY=VALUE`` items as a mapping; a value that isn't JSON is text.
+    """Returns ``KEY=VALUE`` items as a mapping.
+
+    A value that isn't JSON is text, unless it is a list or a mapping as case files have them, such
+    as ``[query, value]``.
 
     Raises:
         ConfigError: An item has no ``=``, or a key comes twice.
@@ -222,7 +226,7 @@ class _KeysOnce(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 found = f"the key `{key.value}` again"
                 raise yaml.constructor.ConstructorError(None, None, found, key.start_mark)
@@ -230,10 +234,26 @@ class _KeysOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# YAML 1.1 takes 1e-4, which JSON and Python know as a number, for text
+_KeysOnce.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
+    except RecursionError:
+        return text
     except ValueError:
+        return _parse_flow(text) if text.startswith(("[", "{")) else text
+
+
+def _parse_flow(text: str) -> Any:
+    """Returns the list or mapping that a text is in YAML, or the text itself."""
+    try:
+        return yaml.load(text, Loader=_KeysOnce)
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 

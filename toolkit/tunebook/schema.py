@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import GenericAlias
@@ -114,10 +114,21 @@ def problems_of(
         subject: What that is.
         more_keys: Keys that are right at its top, though `model` has no field of that name.
     """
-    return [
+    return _each_once(
         problem
         for each in error.errors()
         for problem in _problems(Fault(model, each, content, subject, more_keys))
+    )
+
+
+def _each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Returns one problem for each value: where several types would do, each has a complaint."""
+    by_value: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        by_value.setdefault((problem.where, problem.found), []).append(problem)
+    return [
+        replace(found[-1], expected="; or: ".join(dict.fromkeys(each.expected for each in found)))
+        for found in by_value.values()
     ]
 
 
@@ -263,7 +274,7 @@ def _path(location: Sequence[Any], content: Any) -> list[Any]:
             current = current[part]
         elif isinstance(current, list | tuple) and isinstance(part, int):
             current = current[part] if part < len(current) else None
-        elif part in (current, current.get("kind") if isinstance(current, Mapping) else None):
+        elif not isinstance(current, Mapping) or part == current.get("kind"):
             continue
         else:
             current = None
