@@ -129,7 +129,7 @@ def test_a_damaged_case_is_refused(begun: RunDirectory) -> None:
 
 
 def test_a_run_that_was_killed_before_it_began_starts_anew(begun: RunDirectory) -> None:
-    """By the library alone, as no notebook was launched; a record that is damaged is replaced."""
+    """By the library alone, since no notebook was launched; a damaged record is replaced."""
     begun.record_file.write_text("{")
     _, record = resume(begun, HOST)
     assert record.status == "succeeded"
