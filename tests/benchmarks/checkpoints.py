@@ -17,8 +17,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import tiny
 from machine import heading
+
+import tiny
 from tunebook.host import PluginHost
 from tunebook.records import RunDirectory
 from tunebook.runner import execute
