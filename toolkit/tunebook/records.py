@@ -22,6 +22,7 @@ from tunebook.results import CurvePoint as CurvePoint
 from tunebook.results import Estimate as Estimate
 from tunebook.results import EvalReport as EvalReport
 from tunebook.results import Part as Part
+from tunebook.results import Reused as Reused
 
 SCHEMA_VERSION = 1
 BATCHES = "batches"

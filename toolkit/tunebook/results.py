@@ -1,4 +1,4 @@
-"""The result of a run as its record keeps it: scores with intervals, baselines, a learning curve."""
+"""The result of a run as its record keeps it: scores with intervals, baselines, a curve."""
 
 from __future__ import annotations
 
