@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tunebook.batch.reading import Batch, load_batch, run_batch
     from tunebook.cases import load_case
     from tunebook.config import CaseConfig, PluginConfig
     from tunebook.data.loading import load_dataset
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tunebook.specs import hookimpl
 
 _HOMES = {
+    "Batch": "tunebook.batch.reading",
     "CaseConfig": "tunebook.config",
     "PluginConfig": "tunebook.config",
     "PluginHost": "tunebook.host",
@@ -28,17 +30,20 @@ _HOMES = {
     "TunebookError": "tunebook.errors",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
+    "load_batch": "tunebook.batch.reading",
     "load_case": "tunebook.cases",
     "load_classifier": "tunebook.export",
     "load_dataset": "tunebook.data.loading",
     "load_run": "tunebook.runs",
     "resume_run": "tunebook.runner",
+    "run_batch": "tunebook.batch.reading",
     "run_case": "tunebook.runner",
     "trace_learning_curve": "tunebook.learning_curve",
 }
 """Public names and where they live; a name is imported when it is first used."""
 
 __all__ = [
+    "Batch",
     "CaseConfig",
     "PluginConfig",
     "PluginHost",
@@ -46,11 +51,13 @@ __all__ = [
     "TunebookError",
     "find_learning_rate",
     "hookimpl",
+    "load_batch",
     "load_case",
     "load_classifier",
     "load_dataset",
     "load_run",
     "resume_run",
+    "run_batch",
     "run_case",
     "trace_learning_curve",
 ]

@@ -206,6 +206,11 @@ class StrategyContext(Protocol):
         ...
 
     @property
+    def scores(self) -> Collection[str]:
+        """Validation scores that there are; only known while training."""
+        ...
+
+    @property
     def lower_is_better(self) -> Collection[str]:
         """Validation scores that are better the lower they are; only known while training."""
         ...

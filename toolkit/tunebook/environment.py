@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import json
 import os
 import platform
 import resource
 import sys
-from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 PACKAGES = (
@@ -21,17 +20,44 @@ PACKAGES = (
     "adapters",
     "accelerate",
     "datasets",
+    "tokenizers",
+    "safetensors",
     "scikit-learn",
+    "scipy",
     "numpy",
     "pandas",
+    "pyarrow",
     "papermill",
 )
+NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn")
+STEERING = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_")
+"""What the names of variables begin with that steer threads and kernels."""
+
+
+KERNEL_VARIABLE = "TUNEBOOK_KERNEL"
+"""Tells a kernel how it was started, as JSON."""
+
+
+def kernel_kind() -> dict[str, str]:
+    """Returns `kind` and `why` of the kernel that this process is; nothing where it is none."""
+    app = sys.modules.get("ipykernel.kernelapp")
+    if app is None or not app.IPKernelApp.initialized():
+        return {}
+    with suppress(KeyError, TypeError, ValueError):
+        told = json.loads(os.environ[KERNEL_VARIABLE])
+        return {"kind": str(told["kind"]), "why": str(told["why"])}
+    return {"kind": "cold", "why": "a Jupyter client started it"}
 
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that shape a result."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
+    return {"python": platform.python_version(), **_versions(PACKAGES)}
+
+
+@cache
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for name in names:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
@@ -39,24 +65,27 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def code_hash(modules: Iterable[str]) -> str:
-    """Returns the SHA-256 over the Python source of modules, and of all below them."""
-    digest = hashlib.sha256()
-    for name in sorted({*modules}):
-        for path in _sources(name):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+def numerics() -> dict[str, Any]:
+    """Returns what shapes the last bits of a computation: versions, threads and vector units.
+
+    Sums that several threads share, or that another vector unit takes in other portions, are
+    rounded differently.
+    """
+    import torch
+
+    return {
+        "packages": _versions(NUMERIC),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "variables": _variables(),
+    }
 
 
-def _sources(module: str) -> list[Path]:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # such as a class that was defined in a notebook
-        return []
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return []
-    origin = Path(spec.origin)
-    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+def _variables() -> dict[str, str]:
+    """Returns the variables that steer threads and kernels, of those that are set."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(STEERING)}
 
 
 def hardware() -> dict[str, Any]:
@@ -70,6 +99,9 @@ def hardware() -> dict[str, Any]:
         "cpu": getattr(torch.cpu, "get_capabilities", dict)().get("cpu_name", platform.processor()),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "variables": _variables(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

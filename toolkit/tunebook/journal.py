@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunebook.config import CaseConfig
-from tunebook.environment import package_versions, peak_memory_mb
+from tunebook.environment import kernel_kind, package_versions, peak_memory_mb
 from tunebook.errors import TunebookError
 from tunebook.events import EventLog, Noted, Resumed, RunEnded, StageStarted
 from tunebook.host import PluginHost, plugin_versions
 from tunebook.records import RunDirectory, RunRecord, TaskRecord
 from tunebook.resumption import earlier_record, taken_up
 from tunebook.schema import plugin_configs
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoint
 
 
@@ -46,6 +47,7 @@ class Journal:
             started=time.time(),
             versions=package_versions(),
             plugins=_plugins(self.case, self.host),
+            kernel=kernel_kind(),
         )
 
     def take_up(self, newest: Checkpoint | None) -> None:
@@ -90,6 +92,8 @@ class Journal:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Calls observers; what they raise becomes a warning."""
+        if not processes.is_first():
+            return
         for failure in self.host.notify(hook, **arguments):
             self.warn(failure)
 

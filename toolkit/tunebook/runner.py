@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
-from tunebook.environment import code_hash, hardware
+from tunebook.environment import hardware
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.gallery import save_gallery
 from tunebook.evaluation.html import write_report
@@ -31,9 +32,12 @@ from tunebook.resumption import asked_to_resume, check_readable, check_same_case
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.shared_work import SharedWork
+from tunebook.sources import source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import Precision, choose_precision
@@ -156,8 +160,14 @@ class Execution(Journal):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.shared = SharedWork(self.note)
+        # what several processes draw at random is not in a checkpoint of the first
+        kept = {} if processes.count() == 1 else {"limit_gb": 0.0}
         self.checkpoints = Checkpoints(
-            self.directory.checkpoints, self.case.checkpoints, self.log, self.warn
+            self.directory.checkpoints,
+            self.case.checkpoints.model_copy(update=kept),
+            self.log,
+            self.warn,
         )
 
     def go(self, *, pictures: bool = True) -> None:
@@ -168,7 +178,7 @@ class Execution(Journal):
                 self.warn(text)
         else:
             self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware())
+        self.write(hardware=hardware() | processes.about())
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -181,7 +191,7 @@ class Execution(Journal):
         self.write(precision=vars(precision))
         self.checkpoints.stand_on(**self._basis(datasets, precision))
         with self.stage("model"):
-            subjects = Subjects.build(self.case, self.host, datasets, precision, self.note)
+            subjects = Subjects.build(self.case, self.host, datasets, precision, self.shared)
         self.write(model=subjects.first.about())
         self.checkpoints.stand_on(weights=subjects.first.base.sha256)
         self.pretrain(subjects)
@@ -190,6 +200,8 @@ class Execution(Journal):
         self.prepared(prepared)
         with self.stage("training"):
             result = self.train(subjects, prepared)
+        if not processes.is_first():
+            return  # the rest is for one process
         with self.stage("evaluation"):
             reports = {
                 name: self.evaluate(name, subject, subjects.of_task(name, prepared))
@@ -301,7 +313,7 @@ class Execution(Journal):
         return evaluate(
             predictions,
             metrics=[self.host.create("metric", m) for m in case.metrics],
-            baselines=_baselines(dataset, case),
+            baselines=_baselines(dataset, case, self.shared),
             groups=dataset.groups("test"),
             config=case.evaluation,
             split="test",
@@ -309,13 +321,21 @@ class Execution(Journal):
             seed=case.seed,
         )
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a stage, and tells of it and of what it took from the cache."""
+        with super().stage(name):
+            yield
+        self.shared.tell()
+        self.write(reused=tuple(self.shared.reused))
+
     def _basis(self, datasets: Datasets, precision: Precision) -> dict[str, Any]:
         """Returns what the rest of the run stands on, the pretrained weights aside."""
         homes = [plugin.home for plugin in _used_plugins(self.case, self.host)]
         about = hardware()
         return {
             "data": {name: dataset.fingerprint for name, dataset in datasets.items()},
-            "code": code_hash(["tunebook", *homes]),
+            "code": {home: source_sha256(home) for home in sorted({"tunebook", *homes})},
             "packages": self.record.versions,
             "machine": {name: about[name] for name in ("cpu", "threads", "gpu")},
             "precision": precision.name,
@@ -349,7 +369,7 @@ def _about_data(dataset: Dataset) -> dict[str, Any]:
     return provenance | dataset.summary() | {"class_counts": provenance.get("classes", {})}
 
 
-def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
+def _baselines(dataset: Dataset, case: CaseConfig, shared: SharedWork) -> list[Any]:
     """Fits the baselines on the same records, before augmentation, rare classes lifted or not."""
     balanced = case.training.class_weights != "none"
     train_rows = dataset.split("train")
@@ -362,4 +382,5 @@ def _baselines(dataset: Dataset, case: CaseConfig) -> list[Any]:
         names=case.evaluation.baselines,
         tfidf_features=case.evaluation.tfidf_features,
         class_weights="balanced" if balanced else "none",
+        shared=shared,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 
 from tunebook.config import CaseConfig
 from tunebook.contracts import LanguageStrategy, Prepared
 from tunebook.data.corpus import load_corpus
 from tunebook.data.dataset import SPLITS, Dataset
-from tunebook.data.tokens import encode
+from tunebook.data.tokens import Encoded, encode
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.host import PluginHost
@@ -26,12 +25,12 @@ from tunebook.legality import Setting, check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
-from tunebook.rules import lower_is_better
+from tunebook.rules import lower_is_better, scores_of
+from tunebook.shared_work import MAPPED, SharedWork, array_sha256, json_sha256
 from tunebook.tasks.build import build_classifier, head_form
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.context import Context
-from tunebook.training.features import cached_features, fingerprint
 from tunebook.training.inputs import (
     FeatureInputs,
     Inputs,
@@ -68,7 +67,7 @@ class Subject:
     model: Any
     tokens: dict[str, TokenInputs] = field(default_factory=dict)
     shortened: dict[str, int] = field(default_factory=dict)
-    note: Callable[[str], None] = lambda _: None
+    shared: SharedWork = field(default_factory=SharedWork)
     adapted: str = ""
     """Hash of the backbone's weights, a language adapter's included, after pretraining."""
 
@@ -79,7 +78,7 @@ class Subject:
         host: PluginHost,
         dataset: Dataset,
         precision: Precision,
-        note: Callable[[str], None] = lambda _: None,
+        shared: SharedWork | None = None,
         *,
         base: ResolvedModel | None = None,
         beside: Subject | None = None,
@@ -91,7 +90,7 @@ class Subject:
             host: Plugins.
             dataset: Of that task.
             precision: What is computed in.
-            note: Told what a reader of the run should know.
+            shared: What is taken over from earlier runs, and told of this one.
             base: Of several tasks, the model, which `checked_form` has let pass for each.
             beside: Whose tokenizer and backbone are taken, None to load them.
         """
@@ -111,7 +110,9 @@ class Subject:
             hidden_dropout=case.training.hidden_dropout,
             backbone=beside.model.backbone if beside else None,
         )
-        return cls(case, host, dataset, precision, base, tokenizer, model.to(device()), note=note)
+        model = model.to(device())
+        shared = shared or SharedWork()
+        return cls(case, host, dataset, precision, base, tokenizer, model, shared=shared)
 
     def about(self) -> dict[str, Any]:
         """Returns what the record says of the model."""
@@ -211,9 +212,10 @@ class Subject:
             free_positions=None if longest is None else longest - self.case.text.max_tokens,
             weights=self.adapted if self.moved else self.base.sha256,
             primary=self.case.evaluation.primary,
+            scores=scores_of(self.host, self.case),
             lower_is_better=lower_is_better(self.host, self.case),
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
-            note=self.note,
+            note=self.shared.note,
         )
 
     @property
@@ -225,14 +227,24 @@ class Subject:
     def tokens_of(self, split: str) -> TokenInputs:
         """Returns the tokenised split."""
         if split not in self.tokens:
-            dataset = self.dataset
-            texts, pairs = dataset.texts(split), dataset.pairs(split)
-            encoded = encode(self.tokenizer, texts, pairs, self.case.text)
+            encoded = self._encoded(split)
             self.shortened[split] = encoded.shortened
             self.tokens[split] = token_inputs(
-                encoded, dataset.targets(split), self.model, self.tokenizer
+                encoded, self.dataset.targets(split), self.model, self.tokenizer
             )
         return self.tokens[split]
+
+    def _encoded(self, split: str) -> Encoded:
+        texts, pairs = self.dataset.texts(split), self.dataset.pairs(split)
+        parts = {
+            "tokenizer": self.base.tokenizer_sha256,
+            "texts": json_sha256(texts),
+            "pairs": json_sha256(pairs),
+            "text": self.case.text.model_dump(mode="json"),
+        }
+        compute = lambda: encode(self.tokenizer, texts, pairs, self.case.text).packed()  # noqa: E731
+        kept = self.shared.arrays("tokens", f"tokens of {split}", parts, compute)
+        return Encoded.unpacked(kept.value)
 
     def inputs(self, split: str, prepared: Prepared) -> Inputs:
         """Returns what the prepared model is fed with: tokens, or cached features of them."""
@@ -247,24 +259,25 @@ class Subject:
         """Returns pooled outputs of the pretrained backbone, from the cache where they are."""
         tokens = self.tokens_of(split)
         size = self.case.training.eval_batch_size
-        features, _ = cached_features(
-            self._fingerprint(tokens, pooling=model.pool.__name__),
-            lambda: encode_features(model, tokens, size, self.precision),
+        kept = self.shared.arrays(
+            "features",
+            f"features of {split}",
+            self._parts(tokens, pooling=model.pool.__name__),
+            lambda: {"features": encode_features(model, tokens, size, self.precision)},
+            MAPPED,
         )
-        return features
+        return kept.value["features"]
 
-    def _fingerprint(self, tokens: TokenInputs, **parts: Any) -> str:
-        """Returns what names an entry of the cache: everything that its content depends on."""
-        return fingerprint(
-            {
-                "weights": self.adapted or self.base.sha256,
-                "tokens": _hash_tokens(tokens),
-                "precision": self.precision.name,
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            }
-            | parts
-        )
+    def _parts(self, tokens: TokenInputs, **parts: Any) -> dict[str, Any]:
+        """Returns all that outputs of the frozen backbone depend on."""
+        return {
+            "weights": self.adapted or self.base.sha256,
+            "config": json_sha256(self.base.config),
+            "tokens": _hash_tokens(tokens),
+            "precision": self.precision.name,
+            "batch": self.case.training.eval_batch_size,  # how rows are padded moves last bits
+            **parts,
+        }
 
     def skips(self, classifier: TextClassifier, prefix: Prefix) -> bool:
         """Gives a classifier the frozen prefix; returns whether its logits stay what they were."""
@@ -274,11 +287,14 @@ class Subject:
 
     def _prefix_inputs(self, tokens: TokenInputs, model: Any, prefix: Prefix) -> PrefixInputs:
         size = self.case.training.eval_batch_size
-        states, _ = cached_features(
-            self._fingerprint(tokens, layers=prefix.count),
-            lambda: compute_states(model, prefix, tokens, size, self.precision),
+        kept = self.shared.arrays(
+            "states",
+            f"outputs of {prefix.count} frozen layers",
+            self._parts(tokens, layers=prefix.count),
+            lambda: {"states": compute_states(model, prefix, tokens, size, self.precision)},
+            MAPPED,
         )
-        return PrefixInputs(tokens, states)
+        return PrefixInputs(tokens, kept.value["states"])
 
 
 def resolve_base(case: CaseConfig, host: PluginHost) -> ResolvedModel:
@@ -325,12 +341,12 @@ def keep_prefix(prepared: Prepared, tasks: Sequence[tuple[Subject, Any]]) -> Non
     size = sum(states_bytes(each, width(backbone)) for each in tokens) / 2**30
     named = f"outputs of the lowest {count} of {len(blocks)} layers, {size:.2f} GB,"
     if size > training.cache_limit_gb:
-        first.note(f"{named} are not kept: they are above training.cache_limit_gb")
+        first.shared.note(f"{named} are not kept: they are above training.cache_limit_gb")
         return
-    first.note(f"{named} are computed once and kept on disk")
+    first.shared.note(f"{named} are computed once and kept on disk")
     prefix.install()
     if not all(subject.skips(classifier, prefix) for subject, classifier in tasks):
-        first.note("the kept outputs don't give the same logits, so they are not used")
+        first.shared.note("the kept outputs don't give the same logits, so they are not used")
         for _, classifier in tasks:
             classifier.prefix = None
 
@@ -369,6 +385,5 @@ def _hash_tokens(tokens: TokenInputs) -> str:
     digest = hashlib.sha256()
     for ids in tokens.input_ids:
         digest.update(np.asarray(ids, dtype=np.int32).tobytes() + b"|")
-    if tokens.second is not None:
-        digest.update(tokens.second.tobytes())
+    digest.update(f"{tokens.pad} {array_sha256(tokens.second)}".encode())
     return digest.hexdigest()

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -38,10 +38,15 @@ COMMANDS: Mapping[str, str] = {
     "check": "tunebook.cli.check",
     "matrix": "tunebook.cli.matrix",
     "run": "tunebook.cli.run",
-    "resume": "tunebook.cli.resume",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
+    "batch": "tunebook.cli.batch",
+    "batches": "tunebook.cli.batches",
+    "resume": "tunebook.cli.resume",
+    "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
+    "cache": "tunebook.cli.cache",
+    "kernel": "tunebook.cli.kernel",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1
@@ -55,6 +60,8 @@ class Settings:
     debug: bool = False
     plugin_files: list[Path] = field(default_factory=list)
     runs_dir_given: str | None = None
+    stdout: TextIO | None = None
+    """Standard output itself, for a command that writes to it before it answers."""
 
     @property
     def runs_dir(self) -> Path:
@@ -131,6 +138,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keeps what a library prints out of standard output, which is for the answer alone."""
+        ctx.ensure_object(Settings).stdout = sys.stdout
         with contextlib.redirect_stdout(sys.stderr):
             return super().invoke(ctx)
 
@@ -140,7 +148,26 @@ def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], C
     return click.command(name, cls=Command, **attributes)
 
 
-class Application(click.Group):
+class CommandGroup(click.Group):
+    """Commands under one name, such as `cache` over `cache ls`."""
+
+    command_class = Command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            fix, found = did_you_mean(args[0], names), f"`{args[0]}`"
+            problem = ("usage.unknown_command", ctx.command_path, "a command", found, fix)
+            raise ConfigError(Problem(*problem))
+        return super().resolve_command(ctx, args)
+
+
+def group(name: str, **attributes: Any) -> Callable[[Callable[..., None]], CommandGroup]:
+    """Returns the decorator that makes a function a group; `@that.command("ls")` adds to it."""
+    return click.group(name, cls=CommandGroup, params=common_options(), **attributes)
+
+
+class Application(CommandGroup):
     """Loads a command's module when it is called, and turns every error into the one shape."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -156,13 +183,6 @@ class Application(click.Group):
         module = importlib.import_module(COMMANDS[cmd_name])
         found: click.Command = getattr(module, f"{cmd_name}_command")
         return found
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            fix = did_you_mean(args[0], [*COMMANDS])
-            problem = ("usage.unknown_command", "tunebook", "a command", f"`{args[0]}`", fix)
-            raise ConfigError(Problem(*problem))
-        return super().resolve_command(ctx, args)
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -13,7 +14,7 @@ from tunebook.cli.application import Settings, command
 from tunebook.cli.history import files_of, headline, headline_data, next_commands
 from tunebook.cli.validate import parameter_option
 from tunebook.notebooks.launch import Limits, launch, make_plan
-from tunebook.notebooks.supervision import DEFAULT_START_TIMEOUT, DEFAULT_TIMEOUT
+from tunebook.notebooks.supervision import DEFAULT_START_TIMEOUT, DEFAULT_TIMEOUT, KernelChoice
 from tunebook.notebooks.verdict import error_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,21 @@ def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("case")
 @parameter_option
 @time_options
+@click.option(
+    "--kernel",
+    type=click.Choice(get_args(KernelChoice)),
+    default="cold",
+    show_default=True,
+    help="warm: a fork of a process with everything imported; auto: where there is one.",
+)
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without a notebook.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Processes that train the model together; more than one needs --no-notebook.",
+)
 @click.pass_obj
 def run_command(
     settings: Settings,
@@ -58,7 +73,9 @@ def run_command(
     parameters: tuple[str, ...],
     timeout: float,
     start_timeout: float,
+    kernel: KernelChoice,
     no_notebook: bool,
+    processes: int,
 ) -> Answer:
     """Run CASE, a name or a YAML file, into a new run directory.
 
@@ -70,11 +87,11 @@ def run_command(
     plan = make_plan(host, case, parse_parameters(parameters), with_notebook=not no_notebook)
     started = time.time()
     run, _ = launch(
-        plan,
+        replace(plan, processes=processes),
         host,
         settings.runs_dir.resolve(),
         plugin_files=settings.plugin_files,
-        limits=Limits(timeout, start_timeout),
+        limits=Limits(timeout, start_timeout, kernel),
         debug=settings.debug,
     )
     return answer_about(settings, run, time.time() - started)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,22 @@ class Encoded:
     document: np.ndarray
     shortened: int = 0
     second: np.ndarray | None = None
+
+    def packed(self) -> dict[str, np.ndarray]:
+        """Returns the same as arrays."""
+        lengths = np.fromiter(map(len, self.input_ids), np.int64, len(self.input_ids))
+        ids = np.fromiter(chain.from_iterable(self.input_ids), np.int32, int(lengths.sum()))
+        found = {"ids": ids, "lengths": lengths, "document": self.document}
+        found["shortened"] = np.array(self.shortened, np.int64)
+        return found if self.second is None else found | {"second": self.second}
+
+    @classmethod
+    def unpacked(cls, arrays: Mapping[str, np.ndarray]) -> Encoded:
+        """Returns what `packed` was made of."""
+        ids, ends = arrays["ids"].tolist(), np.cumsum(arrays["lengths"]).tolist()
+        inputs = [ids[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        shortened = int(arrays["shortened"])
+        return cls(inputs, arrays["document"], shortened, arrays.get("second"))
 
 
 def encode_texts(tokenizer: Any, texts: Sequence[str], config: TextConfig) -> Encoded:

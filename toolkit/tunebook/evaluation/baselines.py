@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
+from threadpoolctl import threadpool_info
 
 from tunebook.forms import TaskForm
+from tunebook.shared_work import SharedWork, array_sha256, json_sha256
 
 Texts = tuple[str, ...]
 """What one row has to read: a text, or two."""
@@ -24,13 +27,15 @@ class BaselinePredictions:
         name: ``majority`` or ``tfidf``.
         title: How a report calls it.
         outputs: Shape (n, k), what it says of n texts, see `TaskForm.decode`.
-        seconds: Wall time of fitting and predicting.
+        seconds: Wall time of fitting and predicting, when that was done.
+        reused: Whether that was in an earlier run.
     """
 
     name: str
     title: str
     outputs: np.ndarray
     seconds: float
+    reused: bool = False
 
 
 def fit_baselines(
@@ -41,6 +46,7 @@ def fit_baselines(
     names: Sequence[str] = ("majority", "tfidf"),
     tfidf_features: str = "words+characters",
     class_weights: str = "none",
+    shared: SharedWork | None = None,
 ) -> list[BaselinePredictions]:
     """Fits baselines and predicts the test texts.
 
@@ -54,6 +60,7 @@ def fit_baselines(
             within words beside them. Each text of a pair has features of its own, and how alike
             the two are is one more.
         class_weights: ``none``, ``balanced`` (inverse frequency) or ``sqrt`` (its square root).
+        shared: Where fitted baselines of earlier runs are looked for and kept; None fits anew.
 
     Returns:
         One for each name. A class without training texts gets probability 0.
@@ -75,13 +82,52 @@ def fit_baselines(
         "majority": (form.titles.majority, majority),
         "tfidf": (f"{_TITLES[tfidf_features]} + {form.titles.linear}", tfidf),
     }
-    return [_timed(name, *fits[name]) for name in names]
+    kept = {}
+    if shared is not None and "tfidf" in names:
+        parts = _parts(train_texts, targets, test_texts, form, tfidf_features, class_weights)
+        title, compute = fits["tfidf"]
+        outputs = lambda: {"outputs": compute()}  # noqa: E731
+        kept["tfidf"] = shared.arrays("baselines", title, parts, outputs)
+    return [
+        BaselinePredictions(
+            name, fits[name][0], found.value["outputs"], found.seconds, found.reused
+        )
+        if (found := kept.get(name))
+        else _timed(name, *fits[name])
+        for name in names
+    ]
 
 
 def _timed(name: str, title: str, fit: Callable[[], np.ndarray]) -> BaselinePredictions:
     started = time.perf_counter()
     outputs = fit()
     return BaselinePredictions(name, title, outputs, time.perf_counter() - started)
+
+
+def _parts(
+    train_texts: Sequence[Texts],
+    targets: np.ndarray,
+    test_texts: Sequence[Texts],
+    form: TaskForm,
+    tfidf_features: str,
+    class_weights: str,
+) -> dict[str, Any]:
+    """Returns all that the outputs of the TF-IDF baseline depend on."""
+    return {
+        "train": json_sha256(train_texts),
+        "targets": array_sha256(targets),
+        "test": json_sha256(test_texts),
+        "task": form.task.model_dump(mode="json"),
+        "classes": form.classes,
+        "scale": form.scale,
+        "features": tfidf_features,
+        "class_weights": class_weights,
+        "blas": [
+            [pool.get(key) for key in ("internal_api", "version", "num_threads", "architecture")]
+            for pool in threadpool_info()
+            if pool["user_api"] == "blas"
+        ],
+    }
 
 
 _WORDS = {"ngram_range": (1, 2)}

@@ -82,6 +82,7 @@ def evaluate(
                 title=each.title,
                 scores=_estimates(values[each.name], samples[each.name], level),
                 seconds=each.seconds,
+                reused=each.reused,
             )
             for each in baselines
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from tunebook.models.gate import check_folder, check_json, weight_files
 
 ALLOWED = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model"]
 """What is downloaded of a hub model: weights, configs and tokenizers, never code or pickles."""
+
+SMALL = ("*.json", "*.txt", "*.model")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class ResolvedModel:
     @property
     def architecture(self) -> str:
         return str(self.config.get("model_type", "unknown"))
+
+    @property
+    def tokenizer_sha256(self) -> str:
+        """Hash over all small files beside the weights, the tokenizer's among them."""
+        files = [file for kind in SMALL for file in self.folder.glob(kind)]
+        hashes = {file.name: file_sha256(file) for file in files}
+        return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
     @property
     def max_positions(self) -> int | None:

@@ -13,15 +13,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tunebook.cases import find_case, resolve_case
+from tunebook.cases import CaseResolver
 from tunebook.config import CaseConfig
 from tunebook.errors import TunebookError
 from tunebook.host import PluginHost
 from tunebook.notebooks.launched import Launched
 from tunebook.notebooks.parameters import case_parameters, parameters_for, read_parameters
+from tunebook.notebooks.processes import check_processes, run_processes
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
     DEFAULT_TIMEOUT,
+    KernelChoice,
     Outcome,
     execute_notebook,
 )
@@ -35,19 +37,26 @@ from tunebook.schema import CaseSchema
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to run: a validated case, and the notebook to run it in, if any."""
+    """What is going to run: a validated case, and the notebook to run it in, if any.
+
+    Attributes:
+        injected: Parameters that go into the notebook.
+        processes: How many train the model together, see `tunebook.notebooks.processes`.
+    """
 
     case: CaseConfig
     notebook: Path | None
     injected: Mapping[str, Any]
+    processes: int = 1
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a run may take, and that its kernel may take to answer."""
+    """Seconds that a run may take, and that its kernel may take to answer; what kernel it gets."""
 
     timeout: float = DEFAULT_TIMEOUT
     start_timeout: float = DEFAULT_START_TIMEOUT
+    kernel: KernelChoice = "cold"
 
 
 def make_plan(
@@ -58,23 +67,55 @@ def make_plan(
     Raises:
         ConfigError: The case, a parameter or the notebook's parameters cell is wrong.
     """
-    notebook = find_case(host, name).notebook if with_notebook else None
-    if notebook is None:
-        return Plan(resolve_case(host, name, given), None, {})
-    injected = parameters_for(notebook, given)
-    own = read_parameters(notebook).keys() - {*CaseConfig.model_fields, "preset"}
-    values = case_parameters(notebook, injected)
-    of_case = {key: value for key, value in values.items() if key not in own}
-    return Plan(resolve_case(host, name, of_case), notebook, injected)
+    return Planner(host, name, with_notebook=with_notebook).plan(given)
+
+
+class Planner:
+    """Plans many runs of one case, whose file and notebook are read once.
+
+    Raises:
+        ConfigError: The case or the notebook's parameters cell is wrong.
+    """
+
+    def __init__(
+        self,
+        host: PluginHost,
+        name: str,
+        *,
+        with_notebook: bool = True,
+        schema: CaseSchema | None = None,
+    ) -> None:
+        self._resolver = CaseResolver(host, name, schema)
+        self.notebook = self._resolver.file.notebook if with_notebook else None
+        self._listed = read_parameters(self.notebook) if self.notebook else {}
+        self._own = self._listed.keys() - {*CaseConfig.model_fields, "preset"}
+
+    def plan(self, given: Mapping[str, Any]) -> Plan:
+        """Returns what to run.
+
+        Raises:
+            ConfigError: A parameter is wrong.
+        """
+        if self.notebook is None:
+            return Plan(self._resolver.resolve(given), None, {})
+        injected = parameters_for(self.notebook, given, self._listed)
+        values = case_parameters(self._listed, injected)
+        of_case = {key: value for key, value in values.items() if key not in self._own}
+        return Plan(self._resolver.resolve(of_case), self.notebook, injected)
 
 
 def begin(runs_dir: Path, case: CaseConfig) -> tuple[RunDirectory, RunRecord]:
     """Makes the run directory, with a record that says that it is running."""
     run = RunDirectory.create(runs_dir, case.name, f"{case.strategy.kind}-s{case.seed}")
+    return run, begin_in(run, case)
+
+
+def begin_in(run: RunDirectory, case: CaseConfig) -> RunRecord:
+    """Writes the case and a record that says that it is running into an empty run directory."""
     record = blank_record(run, case)
     run.write_case(case.to_json_dict())
     run.write_record(record)
-    return run, record
+    return record
 
 
 def blank_record(run: RunDirectory, case: CaseConfig) -> RunRecord:
@@ -108,7 +149,12 @@ def launch(
         plugin_files: Single-file plugins that a kernel loads as well.
         limits: How long it may take.
         debug: Whether to print the traceback of what goes wrong.
+
+    Raises:
+        ConfigError: The plan is not for so many processes.
     """
+    if plan.processes > 1:
+        check_processes(plan.case, plan.notebook, plan.processes)
     run, record = begin(runs_dir, plan.case)
     return run, carry_out(
         run, record, plan, host, plugin_files=plugin_files, limits=limits, debug=debug
@@ -125,9 +171,9 @@ def carry_out(
     limits: Limits = Limits(),
     debug: bool = False,
 ) -> RunRecord:
-    """Runs a plan in a directory that `begin` has made; returns its final record."""
+    """Runs a plan in a directory that `begin` or `begin_in` has made; returns its final record."""
     with owned(run.path, LAUNCHES):
-        Launched.now(plan.notebook, plan.injected, plugin_files).keep(run)
+        Launched.now(plan.notebook, plan.injected, plugin_files, plan.processes).keep(run)
         return _carried_out(run, record, plan, host, plugin_files, limits, debug)
 
 
@@ -159,7 +205,7 @@ def resume(
     record = earlier_record(run, blank_record(run, case))
     if _complete(run, record):
         return run, record
-    plan = Plan(case, launched.notebook, launched.injected)
+    plan = Plan(case, launched.notebook, launched.injected, launched.processes)
     with owned(run.path, LAUNCHES), _asking_to_resume():
         if record.status != "succeeded":
             record = now_running(run, _warned(record, launched.changed))
@@ -206,7 +252,12 @@ def _carried_out(
     resumes: bool = False,
 ) -> RunRecord:
     try:
-        if plan.notebook is None:
+        if plan.processes > 1:
+            follower = RunFollower(run.path, progress_listener(), from_now=resumes)
+            outcome = run_processes(
+                run, plan.processes, plugin_files, limits.timeout, follower.poll
+            )
+        elif plan.notebook is None:
             outcome = _run_library(run, plan, host, limits)
         else:
             outcome = _run_notebook(run, plan, plugin_files, limits, resumes)
@@ -233,6 +284,7 @@ def _run_notebook(
         plugin_files=plugin_files,
         timeout=limits.timeout,
         start_timeout=limits.start_timeout,
+        kernel=limits.kernel,
         on_poll=follower.poll,
     )
 

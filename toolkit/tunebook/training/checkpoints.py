@@ -22,6 +22,7 @@ from tunebook.cache import file_sha256
 from tunebook.config import CheckpointConfig
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
+from tunebook.training import processes
 from tunebook.training.basis import Basis
 
 FORMAT = 1
@@ -242,7 +243,8 @@ class TrainingCheckpoints:
 
     @property
     def off(self) -> bool:
-        return self.repeated or not self.run.config.limit_gb
+        # a checkpoint is of one process; what several have drawn at random is not in it
+        return self.repeated or not self.run.config.limit_gb or processes.count() > 1
 
     def due(self, step: int, size: Callable[[], int]) -> bool:
         """Whether a checkpoint should be written after `step`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +117,12 @@ class Unfreezing(TrainerCallback):
     def _value(self, metrics: dict[str, float]) -> float:
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
         if self.score not in scores:
-            raise ConfigError(
-                Problem(
-                    "strategy.score",
-                    "strategy.score",
-                    "a score of one of the case's metrics",
-                    f"`{self.score}`",
-                    did_you_mean(self.score, sorted(scores)),
-                )
-            )
+            raise ConfigError(unknown_score(self.score, scores))
         return scores[self.score]
+
+
+def unknown_score(score: str, scores: Iterable[str]) -> Problem:
+    """Returns the problem that `score` is none of `scores`."""
+    expected = "a score of one of the case's metrics"
+    fix = did_you_mean(score, sorted(scores))
+    return Problem("strategy.score", "strategy.score", expected, f"`{score}`", fix)
