@@ -19,11 +19,11 @@ from typing import Any
 
 from machine import heading
 
-import tiny
 from tunebook.host import PluginHost
 from tunebook.records import RunDirectory
 from tunebook.runner import execute
 from tunebook.schema import CaseSchema
+from tunebook.testing import tiny
 from tunebook.training.checkpoints import SHARE, Checkpoints
 
 STEPS = 40
