@@ -24,7 +24,7 @@ from typing import Any
 from distributed import get_worker
 from distributed.core import Status
 
-from tunebook_plugins.executors.dask import guard
+from tunebook_plugins.executors import guard
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -80,7 +80,7 @@ def carry_out(job: Mapping[str, Any]) -> dict[str, Any]:
     fetched_later = False
     try:
         worker.log_event(job["topic"], {"token": token, "worker": worker.address})
-        if not desk.go.wait(job["patience"]) or desk.refused:
+        if not _let_go(desk, job["patience"]):
             return {"trouble": "nobody said go"}
         told = _run(job, desk)
         if not job["shared"] and "status" in told:
@@ -128,14 +128,29 @@ def _run(job: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
     return told
 
 
+def _let_go(desk: Desk, patience: float) -> bool:
+    """Waits for the owner's word; it may have changed its mind, or be gone."""
+    worker, until = get_worker(), time.monotonic() + patience
+    task = worker.get_current_task()
+    while not desk.go.wait(LOOK_SECONDS):
+        if time.monotonic() > until or not _is_wanted(worker, task):
+            return False
+    return not desk.refused
+
+
 def _while_wanted(process: subprocess.Popen[str], worker: Any, task: str, token: str) -> None:
-    """Ends an attempt that the scheduler has let go of, as it does when the owner is gone."""
+    """Ends an attempt that is no longer wanted."""
     while process.poll() is None:
         time.sleep(LOOK_SECONDS)
-        state = worker.state.tasks.get(task)
-        held = state is not None and state.state in ("executing", "long-running")
-        if not held or worker.status not in (Status.running, Status.paused):
+        if not _is_wanted(worker, task):
             order(token, "kill")
+
+
+def _is_wanted(worker: Any, task: str) -> bool:
+    """Whether the scheduler holds on to a task; it doesn't when its owner is gone."""
+    state = worker.state.tasks.get(task)
+    held = state is not None and state.state in ("executing", "long-running")
+    return held and worker.status in (Status.running, Status.paused)
 
 
 def _command(job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
