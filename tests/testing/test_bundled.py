@@ -48,7 +48,7 @@ SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "datasource:memory": lambda _: {"rows": ROWS},
     "model:local": lambda folder: {"path": str(tiny.save_tiny_bert(folder))},
     "model:hub": lambda _: {"name": "someone/some-model"},
-    "executor:dask": lambda _: {"connect_seconds": 60.0, "patience_seconds": 5.0},
+    "executor:dask": lambda _: {"connect_seconds": 3.0},
 }
 """By plugin, values for the settings that have no default."""
 
