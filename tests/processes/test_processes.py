@@ -82,7 +82,7 @@ def test_two_processes_come_to_the_losses_and_metrics_of_one(
     np.testing.assert_allclose(steps[0], steps[1], rtol=1e-5)
     scores = [[e["scores"]["macro_f1"] for e in told(run, "evaluation")] for run in (one, two)]
     np.testing.assert_allclose(*scores, rtol=1e-6)
-    logits = [Run(run).classifier().logits(["heart and blood", "bone"]) for run in (one, two)]
+    logits = [Run(run).classifier.logits(["heart and blood", "bone"]) for run in (one, two)]
     np.testing.assert_allclose(*logits, rtol=1e-3, atol=1e-4)
     assert alone.report is not None
     assert together.report is not None
