@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import tiny
+
+# examples are drawn slowly where other work shares the machine; that says nothing about the code
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # tests that run together share two cores; more threads only get in one another's way
 os.environ.setdefault("OMP_NUM_THREADS", "1")

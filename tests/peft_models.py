@@ -24,8 +24,8 @@ from tunebook.contracts import Prepared
 from tunebook.errors import ConfigError, Problem
 from tunebook.host import PluginHost
 from tunebook.models.load import load_tokenizer
-from tunebook.runner import seed_everything
 from tunebook.schema import CaseSchema
+from tunebook.subject import seed_everything
 from tunebook.tasks.build import build_classifier
 from tunebook.training.context import Context
 from tunebook.training.precision import Precision

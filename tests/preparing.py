@@ -13,9 +13,10 @@ import tiny
 from tunebook.contracts import Prepared
 from tunebook.host import PluginHost
 from tunebook.models.load import load_backbone
-from tunebook.runner import run_case, seed_everything
+from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
+from tunebook.subject import seed_everything
 from tunebook.tasks.text_classification import TextClassifier
 from tunebook.training.context import Context
 

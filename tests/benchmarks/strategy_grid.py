@@ -67,6 +67,7 @@ def case(strategy: str, size: int, seed: int, **training: Any) -> Any:
             "evaluation.baselines": [],
             "evaluation.learning_curve": [],
             "evaluation.bootstrap.resamples": 100,
+            "training.evaluations": 2,  # they would take longer than the training
             "training.min_steps": 0,
             "training.max_steps": None,
         }

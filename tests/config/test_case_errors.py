@@ -248,6 +248,46 @@ def test_parameters_are_json_or_text() -> None:
     }
 
 
+def test_a_parameter_may_be_written_as_case_files_and_descriptions_have_it() -> None:
+    items = [
+        "composition={stack: [language, task]}",
+        "targets=[query, value]",
+        "rates={backbone: 3e-5, head: 1e-4}",
+    ]
+    assert parse_parameters(items) == {
+        "composition": {"stack": ["language", "task"]},
+        "targets": ["query", "value"],
+        "rates": {"backbone": 3e-5, "head": 1e-4},
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["[CLS] heart", "{", "{a: 1, a: 2}", "{[1]: 2}", "[*a]", "[!!python/name:os.system]"]
+)
+def test_what_only_looks_like_a_list_is_text(text: str) -> None:
+    assert parse_parameters([f"text={text}"]) == {"text": text}
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: "])
+def test_a_parameter_nested_too_deep_is_no_crash(opening: str) -> None:
+    assert parse_parameters([f"text={opening * 5000}"]) == {"text": opening * 5000}
+
+
+def test_a_rate_in_a_case_file_may_have_an_exponent_alone(tmp_path: Path) -> None:
+    """YAML 1.1 takes 1e-4 for text."""
+    (tmp_path / "case.yaml").write_text("training: {learning_rate: 1e-4}\nname: 1e5x")
+    case = read_case_file(tmp_path / "case.yaml").case
+    assert case == {"training": {"learning_rate": 1e-4}, "name": "1e5x"}
+
+
+def test_a_value_of_no_allowed_type_is_told_once() -> None:
+    (problem,) = problems({"strategy": {"kind": "lora", "targets": "atention"}})
+    assert problem.where == "strategy.targets"
+    assert "array" in problem.expected
+    assert "'attention' or 'all'" in problem.expected
+    assert problem.fix == "did you mean `attention`?"
+
+
 @pytest.mark.parametrize("items", [["seed"], ["=1"], ["seed=1", "seed=2"]])
 def test_malformed_parameters_are_told(items: list[str]) -> None:
     with pytest.raises(ConfigError):

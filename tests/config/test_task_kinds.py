@@ -93,6 +93,15 @@ def test_contrastive_pairs_need_single_classes(kind: str) -> None:
     assert "contrastive" not in problem.fix
 
 
+def test_metrics_of_another_kind_leave_a_score_to_choose() -> None:
+    """What every user meets who changes nothing but the kind of a case's task."""
+    changed = content("regression", metrics=["accuracy"], evaluation={"primary": "accuracy"})
+    with pytest.raises(ConfigError) as caught:
+        SCHEMA.validate(changed)
+    (primary,) = (p for p in caught.value.problems if p.code == "config.primary")
+    assert primary.fix == "use one of `r2`"
+
+
 def test_the_table_knows_every_combination() -> None:
     cells = {
         (task, family, form): legality(HOST, Setting(family, form, "bert", task))

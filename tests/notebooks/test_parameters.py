@@ -168,4 +168,4 @@ def test_the_notebooks_own_values_belong_to_the_case(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "n.ipynb", CELL)
     injected = parameters_for(path, {"seed": 5})
     expected = {"strategy": "full", "seed": 5, "text.max_tokens": 64}
-    assert case_parameters(path, injected) == expected
+    assert case_parameters(read_parameters(path), injected) == expected

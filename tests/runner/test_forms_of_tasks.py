@@ -146,8 +146,8 @@ def test_a_comparison_is_of_a_task(finished: Run) -> None:
         finished.task("one").compare(finished.task("several"))
 
 
-def test_the_texts_of_all_forms_are_pooled_and_none_is_judged_by() -> None:
-    datasets = load_datasets(case(Path("nowhere")), HOST)
+def test_the_texts_of_all_forms_are_pooled_and_none_is_judged_by(tiny_bert: Path) -> None:
+    datasets = load_datasets(case(tiny_bert), HOST)
     assert {*datasets} == {*TASKS}
     pooled = pool([*datasets.values()])
     trained = pooled.texts("train")

@@ -181,13 +181,14 @@ def test_the_rate_finder_reads_the_losses_of_all_tasks(tiny_bert: Path) -> None:
     assert found.losses[0] > 0
 
 
-def test_a_strategy_for_one_task_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_strategy_for_one_task_is_refused_with_the_case() -> None:
     with pytest.raises(ConfigError) as caught:
-        train(tiny_bert, tmp_path, strategy="contrastive")
+        case(Path("no_such_model"), strategy="contrastive")
     (problem,) = caught.value.problems
-    assert problem.code == "strategy.illegal"
-    assert "several" in problem.found
+    assert (problem.code, problem.where) == ("config.illegal", "strategy")
+    assert "one task" in problem.found
     assert "full" in problem.fix
+    assert "contrastive" not in problem.fix
 
 
 def test_a_head_may_be_called_like_a_method_of_a_module() -> None:

@@ -16,8 +16,9 @@ from tunebook import runner
 from tunebook.errors import ConfigError, MachineError, StoppedError, TrainingError, TunebookError
 from tunebook.events import Event, StepTaken
 from tunebook.host import PluginHost
+from tunebook.learning_curve import trace_learning_curve
 from tunebook.records import RunDirectory, RunRecord, find_runs
-from tunebook.runner import run_case, trace_learning_curve
+from tunebook.runner import run_case
 from tunebook.runs import Run, load_run
 from tunebook.schema import CaseSchema
 from tunebook.specs import hookimpl

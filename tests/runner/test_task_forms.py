@@ -16,7 +16,8 @@ import tiny
 from tunebook.cli.application import application
 from tunebook.export import load_classifier
 from tunebook.host import PluginHost
-from tunebook.runner import run_case, trace_learning_curve
+from tunebook.learning_curve import trace_learning_curve
+from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
 from tunebook.specs import TASKS

@@ -76,6 +76,7 @@ def composed(
         ("stack(task, one)", ["one"], "composition.not_trained"),
         ("fuse(one, task)", ["one"], "composition.fuse_untrained"),
         ("stack(one, fuse(two, three), task)", ["one", "two", "three"], "composition.not_trained"),
+        ("stack(fuse(one, two), task)", ["one", "two"], "leave `task` out and train the fusion"),
         ("stack(one, task)", ["one", "two"], "composition.unused_adapter"),
         ("stack(one, task)", ["one", "task"], "composition.name_taken"),
         (None, ["one"], "composition.unused_adapter"),
@@ -202,7 +203,9 @@ def test_an_exported_adapter_is_read_by_its_own_library(
 
 def test_a_run_that_is_not_there_is_told(models: dict[str, Path]) -> None:
     strategy = adapter(adapters={"one": {"run": "no-such-run"}}, composition="stack(one, task)")
-    assert problem_of(prepare, models["bert"], strategy).code == "run.unknown"
+    problem = problem_of(prepare, models["bert"], strategy)
+    assert (problem.code, problem.where) == ("run.unknown", "strategy.adapters.one.run")
+    assert problem.found.startswith("0 that begin with `no-such-run` in ")
 
 
 @pytest.mark.parametrize(

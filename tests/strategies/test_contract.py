@@ -16,9 +16,10 @@ from tunebook.errors import ConfigError
 from tunebook.export import load_classifier
 from tunebook.host import PluginHost
 from tunebook.models.load import load_backbone
-from tunebook.runner import run_case, seed_everything
+from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
+from tunebook.subject import seed_everything
 from tunebook.tasks.text_classification import TextClassifier, count_parameters
 from tunebook.training.context import Context
 

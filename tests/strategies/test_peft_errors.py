@@ -131,6 +131,7 @@ def test_knowledge_that_leaves_no_room_is_refused(tiny_bert: Path) -> None:
 def test_settings_that_contradict_one_another_are_refused(tiny_bert: Path, strategy: Any) -> None:
     problem = problem_of(case_of, tiny_bert, strategy)
     assert problem.where.startswith("strategy")
+    assert "Value error" not in problem.expected  # pydantic's words for our own sentences
 
 
 def test_a_text_longer_than_its_prompt_is_refused(models: dict[str, Path]) -> None:

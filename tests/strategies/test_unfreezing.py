@@ -134,6 +134,25 @@ def test_a_score_that_no_metric_gives_is_told(tiny_bert: Path, tmp_path: Path) -
     assert caught.value.problems[0].fix == "did you mean `macro_f1`?"
 
 
+@pytest.mark.parametrize("score", ["makro_f1", "loss"])
+def test_a_score_that_no_metric_gives_is_told_before_a_step_is_taken(
+    tiny_bert: Path, tmp_path: Path, score: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(tiny_bert, tmp_path, unfreezing(unfreeze="plateau", score=score))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.found) == ("strategy.score", f"`{score}`")
+    assert "`macro_f1`" in problem.fix
+    (events,) = tmp_path.rglob("events.jsonl")
+    assert '"step"' not in events.read_text()
+
+
+def test_a_stage_without_layers_is_refused(tiny_bert: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        prepare(tiny_bert, unfreezing(stages=[[-1], []]))
+    assert caught.value.problems[0].where == "strategy.stages.1"
+
+
 def test_an_error_that_falls_is_no_plateau(tiny_bert: Path) -> None:
     model = prepare(tiny_bert, unfreezing()).model
     context = Context.of(model, TrainingConfig(), primary="rmse", lower_is_better=["rmse"])

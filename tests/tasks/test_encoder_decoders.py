@@ -164,9 +164,10 @@ def test_a_probe_makes_auto_take_a_linear_layer() -> None:
 
 
 def test_a_frozen_backbone_cannot_learn_words(tiny_t5: Path, tmp_path: Path) -> None:
-    """Refused before anything is loaded, with what is legal instead."""
+    """Refused before anything is loaded, data included, with what is legal instead."""
+    unread = {"kind": "csv", "path": str(tmp_path / "no_such_file.csv")}
     with pytest.raises(ConfigError) as caught:
-        run(tiny_t5, tmp_path, strategy="feature_extraction")
+        run(tiny_t5, tmp_path, strategy="feature_extraction", data=unread)
     (problem,) = caught.value.problems
     assert problem.code == "strategy.illegal"
     assert "full" in problem.fix

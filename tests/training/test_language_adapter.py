@@ -21,10 +21,10 @@ from tunebook.events import EventLog
 from tunebook.export import load_classifier
 from tunebook.host import PluginHost
 from tunebook.rates import find_learning_rate
-from tunebook.runner import run_case, seed_everything
+from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
-from tunebook.subject import Subject
+from tunebook.subject import Subject, seed_everything
 from tunebook.training.precision import choose_precision
 
 pytestmark = pytest.mark.adapters

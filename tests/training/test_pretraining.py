@@ -18,10 +18,10 @@ from tunebook.events import EventLog
 from tunebook.export import load_classifier
 from tunebook.host import PluginHost
 from tunebook.models.load import load_backbone, load_language_model, load_tokenizer
-from tunebook.runner import run_case, seed_everything
+from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
-from tunebook.subject import Subject
+from tunebook.subject import Subject, seed_everything
 from tunebook.training.language_inputs import IGNORED
 from tunebook.training.language_models import MaskedTokens
 from tunebook.training.precision import choose_precision

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tunebook.batch.reading import Batch, load_batch, run_batch
     from tunebook.cases import load_case
     from tunebook.config import CaseConfig, PluginConfig
     from tunebook.data.loading import load_dataset
     from tunebook.errors import TunebookError
     from tunebook.export import load_classifier
     from tunebook.host import PluginHost
+    from tunebook.learning_curve import trace_learning_curve
     from tunebook.rates import find_learning_rate
-    from tunebook.runner import run_case, trace_learning_curve
+    from tunebook.runner import resume_run, run_case
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
 
 _HOMES = {
+    "Batch": "tunebook.batch.reading",
     "CaseConfig": "tunebook.config",
     "PluginConfig": "tunebook.config",
     "PluginHost": "tunebook.host",
@@ -27,16 +30,20 @@ _HOMES = {
     "TunebookError": "tunebook.errors",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
+    "load_batch": "tunebook.batch.reading",
     "load_case": "tunebook.cases",
     "load_classifier": "tunebook.export",
     "load_dataset": "tunebook.data.loading",
     "load_run": "tunebook.runs",
+    "resume_run": "tunebook.runner",
+    "run_batch": "tunebook.batch.reading",
     "run_case": "tunebook.runner",
-    "trace_learning_curve": "tunebook.runner",
+    "trace_learning_curve": "tunebook.learning_curve",
 }
 """Public names and where they live; a name is imported when it is first used."""
 
 __all__ = [
+    "Batch",
     "CaseConfig",
     "PluginConfig",
     "PluginHost",
@@ -44,10 +51,13 @@ __all__ = [
     "TunebookError",
     "find_learning_rate",
     "hookimpl",
+    "load_batch",
     "load_case",
     "load_classifier",
     "load_dataset",
     "load_run",
+    "resume_run",
+    "run_batch",
     "run_case",
     "trace_learning_curve",
 ]

@@ -7,6 +7,7 @@ chosen strategy, the preset, the parameters.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,23 +64,50 @@ def load_case(
 
 def resolve_case(host: PluginHost, name: str, parameters: Mapping[str, Any]) -> CaseConfig:
     """Returns the case `name` with `parameters`, whose keys may be dotted paths and ``preset``."""
-    file = find_case(host, name)
-    parameters = dict(parameters)
-    _check_tasks(file, parameters)
-    preset = _preset(file, parameters.pop("preset", None))
-    changes = _nested(host, parameters)
-    kind = _strategy_kind(changes, preset, file.case)
-    layers = [
-        {"training": _training_defaults(host, kind)},
-        file.case,
-        _section(file, kind),
-        preset,
-        changes,
-    ]
-    content: dict[str, Any] = {}
-    for layer in layers:
-        content = lay_over(content, expand(host, layer))
-    return CaseSchema(host).validate(content)
+    return CaseResolver(host, name).resolve(parameters)
+
+
+class CaseResolver:
+    """One case, to be resolved with many parameters: its file is read and its schema made once.
+
+    Args:
+        host: Plugins to choose from.
+        name: Name of a case plugin, or path of a case file.
+        schema: The schema of `host`, where there is one already.
+
+    Raises:
+        ConfigError: There is no such case, or its file cannot be read.
+    """
+
+    def __init__(self, host: PluginHost, name: str, schema: CaseSchema | None = None) -> None:
+        self.host = host
+        self.file = find_case(host, name)
+        self.schema = schema or CaseSchema(host)
+
+    def resolve(self, parameters: Mapping[str, Any]) -> CaseConfig:
+        """Returns the case with `parameters`.
+
+        Raises:
+            ConfigError: With every problem found.
+            MachineError: A package that the case needs isn't installed.
+        """
+        file, host = self.file, self.host
+        parameters = dict(parameters)
+        _check_tasks(file, parameters)
+        preset = _preset(file, parameters.pop("preset", None))
+        changes = _nested(host, parameters)
+        kind = _strategy_kind(changes, preset, file.case)
+        layers = [
+            {"training": _training_defaults(host, kind)},
+            file.case,
+            _section(file, kind),
+            preset,
+            changes,
+        ]
+        content: dict[str, Any] = {}
+        for layer in layers:
+            content = lay_over(content, expand(host, layer))
+        return self.schema.validate(content)
 
 
 def find_case(host: PluginHost, name: str) -> CaseFile:
@@ -111,34 +139,7 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
     Raises:
         ConfigError: It is missing, not YAML, or not a mapping.
     """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(
-            Problem(
-                "case.unreadable",
-                str(path),
-                "a case file",
-                str(error),
-                did_you_mean(str(path), names),
-            )
-        ) from error
-    except yaml.YAMLError as error:
-        found = " ".join(str(error).split())
-        raise ConfigError(
-            Problem("case.not_yaml", str(path), "YAML", found, "mend that line")
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigError(
-            Problem(
-                "case.not_a_mapping",
-                str(path),
-                "keys and values",
-                shorten(content),
-                "begin with `name: …`",
-            )
-        )
+    content = read_mapping(path, "case")
     extra = {key: content.pop(key, None) or {} for key in RESERVED}
     if notebook is None and extra["notebook"]:
         notebook = path.parent / str(extra["notebook"])
@@ -151,8 +152,52 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
     )
 
 
+def read_mapping(path: Path, subject: str) -> dict[str, Any]:
+    """Returns the keys and values in a YAML or JSON file.
+
+    Args:
+        path: The file.
+        subject: What it holds, for error codes and words.
+
+    Raises:
+        ConfigError: It is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_KeysOnce)
+    except (OSError, UnicodeDecodeError) as error:
+        names = [str(f) for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(
+            Problem(
+                f"{subject}.unreadable",
+                str(path),
+                f"a {subject} file",
+                str(error),
+                did_you_mean(str(path), names),
+            )
+        ) from error
+    except yaml.YAMLError as error:
+        found = " ".join(str(error).split())
+        raise ConfigError(
+            Problem(f"{subject}.not_yaml", str(path), "YAML", found, "mend that line")
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            Problem(
+                f"{subject}.not_a_mapping",
+                str(path),
+                "keys and values",
+                shorten(content),
+                "begin with `name: …`",
+            )
+        )
+    return content
+
+
 def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
-    """Returns ``KEY=VALUE`` items as a mapping; a value that isn't JSON is text.
+    """Returns ``KEY=VALUE`` items as a mapping.
+
+    A value that isn't JSON is text, unless it is a list or a mapping as case files have them, such
+    as ``[query, value]``.
 
     Raises:
         ConfigError: An item has no ``=``, or a key comes twice.
@@ -181,7 +226,7 @@ class _KeysOnce(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 found = f"the key `{key.value}` again"
                 raise yaml.constructor.ConstructorError(None, None, found, key.start_mark)
@@ -189,10 +234,26 @@ class _KeysOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# YAML 1.1 takes 1e-4, which JSON and Python know as a number, for text
+_KeysOnce.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def _parse(text: str) -> Any:
     try:
         return json.loads(text)
+    except RecursionError:
+        return text
     except ValueError:
+        return _parse_flow(text) if text.startswith(("[", "{")) else text
+
+
+def _parse_flow(text: str) -> Any:
+    """Returns the list or mapping that a text is in YAML, or the text itself."""
+    try:
+        return yaml.load(text, Loader=_KeysOnce)
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 

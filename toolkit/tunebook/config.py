@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, field_serializer, model_validator
 
 from tunebook.sections import (
     Bootstrap,
+    CheckpointConfig,
     EarlyStopping,
     EvaluationConfig,
     PretrainingConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "MEAN",
     "Bootstrap",
     "CaseConfig",
+    "CheckpointConfig",
     "EarlyStopping",
     "EvaluationConfig",
     "Fractions",
@@ -313,6 +315,9 @@ class CaseConfig(Section):
     )
     strategy: SerializeAsAny[PluginConfig] = Field(description="How the model is adapted.")
     training: TrainingConfig = Field(TrainingConfig(), description="The training stage.")
+    checkpoints: CheckpointConfig = Field(
+        CheckpointConfig(), description="What a run that was killed goes on from."
+    )
     metrics: tuple[SerializeAsAny[PluginConfig], ...] = Field(
         (), description="What is measured, in order; left out, what suits the task's kind."
     )

@@ -12,6 +12,11 @@ from tunebook.predictions import AnyPredictions as AnyPredictions
 from tunebook.predictions import MultiLabelPredictions as MultiLabelPredictions
 from tunebook.predictions import Predictions as Predictions
 from tunebook.predictions import RegressionPredictions as RegressionPredictions
+from tunebook.trainings import GroupOf as GroupOf
+from tunebook.trainings import ParamGroup as ParamGroup
+from tunebook.trainings import Stage as Stage
+from tunebook.trainings import StageRunner as StageRunner
+from tunebook.trainings import Stateful as Stateful
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,61 +146,6 @@ class ModelSource(Protocol):
     def files(self) -> ModelFiles: ...
 
 
-ParamGroup = dict[str, Any]
-GroupOf = Callable[[str], tuple[str, float]]
-"""By parameter name, the name of the optimiser group it belongs to, and that group's rate."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Training before the task's, on the same loop.
-
-    Attributes:
-        name: What events and the record call it.
-        section: Config section that holds its settings, for the advice of errors.
-        model: Its forward takes a batch by name and returns the loss, a scalar.
-        inputs: n items: ``inputs[rows]`` is the batch of some rows, a mapping of tensors, and
-            ``inputs.lengths`` of shape (n,) is what rows of a batch are alike in.
-        groups: Optimiser parameter groups.
-        training: What differs from the defaults of `tunebook.config.TrainingConfig`.
-    """
-
-    name: str
-    section: str
-    model: nn.Module
-    inputs: Any
-    groups: Sequence[ParamGroup]
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-
-class StageRunner(Protocol):
-    """What a strategy may use between preparing the model and the task stage."""
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def train(self) -> Any:
-        """The tokenised training split: `input_ids`, `document`, `targets` and `pad`."""
-        ...
-
-    def run(self, stage: Stage) -> dict[str, Any]:
-        """Trains `stage.model` in place; returns what the record keeps of it.
-
-        Raises:
-            TrainingError: The loss is not finite.
-        """
-        ...
-
-    def fit_head(self, c: float) -> None:
-        """Puts a logistic regression on the features of the training split into the linear head.
-
-        Args:
-            c: Inverse regularisation strength.
-        """
-        ...
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A model that a strategy has made ready for training.
@@ -204,7 +154,7 @@ class Prepared:
         model: The classifier, changed in place or wrapped.
         groups: Optimiser parameter groups; each has `params`, `lr` and `weight_decay`.
         trainer: Subclass of transformers' Trainer that the strategy needs, None for Trainer.
-        callbacks: Extra trainer callbacks.
+        callbacks: Extra trainer callbacks; one that has a state is a `Stateful` as well.
         cache_features: True when the backbone is frozen and deterministic, so that its pooled
             output may be computed once and the head trained on the cache.
         frozen_layers: How many of the lowest blocks, embeddings included, stay as they are and
@@ -253,6 +203,11 @@ class StrategyContext(Protocol):
     @property
     def primary(self) -> str | None:
         """The validation score that choices are made on; only known while training."""
+        ...
+
+    @property
+    def scores(self) -> Collection[str]:
+        """Validation scores that there are; only known while training."""
         ...
 
     @property

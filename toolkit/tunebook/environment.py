@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -30,6 +32,21 @@ PACKAGES = (
 NUMERIC = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn")
 STEERING = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "ATEN_", "ONEDNN_", "DNNL_")
 """What the names of variables begin with that steer threads and kernels."""
+
+
+KERNEL_VARIABLE = "TUNEBOOK_KERNEL"
+"""Tells a kernel how it was started, as JSON."""
+
+
+def kernel_kind() -> dict[str, str]:
+    """Returns `kind` and `why` of the kernel that this process is; nothing where it is none."""
+    app = sys.modules.get("ipykernel.kernelapp")
+    if app is None or not app.IPKernelApp.initialized():
+        return {}
+    with suppress(KeyError, TypeError, ValueError):
+        told = json.loads(os.environ[KERNEL_VARIABLE])
+        return {"kind": str(told["kind"]), "why": str(told["why"])}
+    return {"kind": "cold", "why": "a Jupyter client started it"}
 
 
 def package_versions() -> dict[str, str]:

@@ -73,6 +73,25 @@ class Noted(Event):
 
 
 @dataclass(frozen=True)
+class Resumed(Event):
+    """The run was taken up again. What stands on line `undone_from` and after it, up to this event,
+    has come to nothing: the run goes on from where it was before that line.
+
+    Attributes:
+        stage: The training that goes on, empty where the run starts anew.
+        step: Optimiser steps of it that are kept.
+        undone_from: Number of a line of the file, from 0.
+        time_before: Seconds that the attempts so far took.
+    """
+
+    type: ClassVar[str] = "resumed"
+    stage: str
+    step: int
+    undone_from: int
+    time_before: float = 0.0
+
+
+@dataclass(frozen=True)
 class RunEnded(Event):
     """The run reached its last state."""
 
@@ -94,9 +113,12 @@ class EventLog:
         self._path = path
         self._listeners = list(listeners)
         self.events: list[Event] = []
+        self.position = 0 if path is None else _whole_lines(path)
+        """Lines there are."""
 
     def __call__(self, event: Event) -> None:
         self.events.append(event)
+        self.position += 1
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
@@ -109,13 +131,46 @@ class EventLog:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Returns the events in `path`; a last line cut off by a crash is left out."""
+    """Returns the events in `path` that count: what a resumed run has undone is left out, and so is
+    a line cut off by a crash."""
     if not path.exists():
         return []
     events: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events
+    for line in path.read_bytes().split(b"\n"):
+        event = _event(line)
+        if event.get("type") == Resumed.type:
+            undone = int(event["undone_from"])
+            # lines keep their numbers
+            events[undone:] = [{}] * (len(events) - undone)
+        events.append(event)
+    return [event for event in events if event]
+
+
+def last_sign_of_life(path: Path) -> float | None:
+    """Returns the time of the newest event in `path`, undone or not."""
+    if not path.exists():
+        return None
+    lines = path.read_bytes().split(b"\n")
+    return next(
+        (event["time"] for line in reversed(lines) if "time" in (event := _event(line))), None
+    )
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _whole_lines(path: Path) -> int:
+    """Returns the number of lines, after ending one that a crash has cut off."""
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")
+        content += b"\n"
+    return content.count(b"\n")

@@ -18,6 +18,7 @@ from tunebook.events import (
     Event,
     Listener,
     Noted,
+    Resumed,
     RunEnded,
     StageStarted,
     StageStep,
@@ -25,10 +26,12 @@ from tunebook.events import (
 )
 
 EVENT_TYPES: Mapping[str, type[Event]] = {
-    cls.type: cls for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, RunEnded)
+    cls.type: cls
+    for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, Resumed, RunEnded)
 }
 LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4
+CURVE_EVENTS = "curve/*/*/events.jsonl"
 
 
 def progress_listener(stream: TextIO | None = None) -> Listener:
@@ -199,12 +202,18 @@ class Pace:
 
 
 class EventFollower:
-    """Reads an `events.jsonl` that another process writes, and hands new events to a listener."""
+    """Reads an `events.jsonl` that another process writes, and hands new events to a listener.
 
-    def __init__(self, path: Path, listener: Listener) -> None:
+    Args:
+        path: The file, which may not be there yet.
+        listener: Told of each event.
+        from_now: Leave out what stands there already.
+    """
+
+    def __init__(self, path: Path, listener: Listener, *, from_now: bool = False) -> None:
         self._path = path
         self._listener = listener
-        self._offset = 0
+        self._offset = path.stat().st_size if from_now and path.exists() else 0
 
     def poll(self) -> int:
         """Hands over the events written since the last call; returns how many there were.
@@ -230,14 +239,18 @@ class EventFollower:
 class RunFollower:
     """Follows a run that another process writes, and the points of its learning curve."""
 
-    def __init__(self, folder: Path, listener: Listener) -> None:
+    def __init__(self, folder: Path, listener: Listener, *, from_now: bool = False) -> None:
         self._folder = folder
         self._listener = listener
-        self._followers = {folder: EventFollower(folder / "events.jsonl", listener)}
+        known = [folder, *(file.parent for file in folder.glob(CURVE_EVENTS) if from_now)]
+        self._followers = {
+            each: EventFollower(each / "events.jsonl", listener, from_now=from_now)
+            for each in known
+        }
 
     def poll(self) -> None:
         """Hands over what has been written since the last call."""
-        for file in sorted(self._folder.glob("curve/*/*/events.jsonl")):
+        for file in sorted(self._folder.glob(CURVE_EVENTS)):
             if file.parent not in self._followers:
                 self._listener(StageStarted("curve", file.parent.name))
                 self._followers[file.parent] = EventFollower(file, self._listener)
@@ -268,6 +281,9 @@ def describe(event: Event) -> str:
         return f"{'evaluation':<11}  step {event.step}  {_scores(event.scores)}{best}"
     if isinstance(event, Noted):
         return f"{event.level:<11}  {event.text}"
+    if isinstance(event, Resumed):
+        place = f"from step {event.step} of {event.stage}" if event.stage else "from the beginning"
+        return f"{'resumed':<11}  {place}"
     if isinstance(event, RunEnded):
         return f"{event.status:<11}  {event.detail}".rstrip()
     return ""

@@ -134,7 +134,7 @@ def _find(host: PluginHost, name: str) -> tuple[str, str]:
 
 
 def _kinds() -> list[str]:
-    return [*dict(PLUGIN_FIELDS.values()), "case"]
+    return [*dict(PLUGIN_FIELDS.values()), "executor", "case"]
 
 
 def _plain(value: Any) -> Any:

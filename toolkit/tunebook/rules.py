@@ -20,7 +20,11 @@ def broken_rules(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
         ConfigError: What a task says doesn't go with what the case says.
     """
     cases = _cases_by_task(case)
-    problems = [*_curve_problems(case), *_loss_problems(cases)]
+    problems = [
+        *_curve_problems(case),
+        *_loss_problems(cases),
+        *_multitask_problems(host, case),
+    ]
     for name, each in cases.items():
         for problem in _in_task(host, each):
             own = name != ALONE and problem.where.split(".")[0] in TaskSection.model_fields
@@ -40,6 +44,12 @@ def lower_is_better(host: PluginHost, case: CaseConfig) -> frozenset[str]:
     """Returns the scores of a case's metrics that are better the lower they are."""
     metrics = [host.get("metric", config.kind) for config in case.metrics]
     return frozenset(name for metric in metrics for name in metric.lower_is_better)
+
+
+def scores_of(host: PluginHost, case: CaseConfig) -> frozenset[str]:
+    """Returns the scores that a case's metrics give."""
+    metrics = [host.get("metric", config.kind) for config in case.metrics]
+    return frozenset(name for metric in metrics for name in metric.scores_of(case.task.kind))
 
 
 def _cases_by_task(case: CaseConfig) -> Mapping[str, CaseConfig]:
@@ -131,7 +141,7 @@ def _metric_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
             "evaluation.primary",
             "a score of one of the case's metrics",
             f"`{case.evaluation.primary:.100}`",
-            did_you_mean(case.evaluation.primary, scores),
+            did_you_mean(case.evaluation.primary, scores or [TASKS[task].primary]),
         )
 
 
@@ -177,6 +187,20 @@ def _window_problems(case: CaseConfig) -> Iterator[Problem]:
             f"less than max_tokens - 2 = {case.text.max_tokens - 2}",
             str(case.text.stride),
             "make the windows longer or their overlap smaller",
+        )
+
+
+def _multitask_problems(host: PluginHost, case: CaseConfig) -> Iterator[Problem]:
+    """Yields a strategy for one task where there are several."""
+    strategies = host.descriptors("strategy")
+    if case.tasks and not host.get("strategy", case.strategy.kind).tags.multitask:
+        legal = [each.name for each in strategies if each.tags.multitask]
+        yield Problem(
+            "config.illegal",
+            "strategy",
+            "a strategy for several tasks",
+            f"`{case.strategy.kind}`, which is for one task",
+            f"use one of {', '.join(legal)}, or run each task by itself",
         )
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +14,33 @@ import numpy as np
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
-from tunebook.environment import hardware, package_versions, peak_memory_mb
-from tunebook.errors import (
-    TunebookError,
-)
+from tunebook.environment import hardware
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.gallery import save_gallery
 from tunebook.evaluation.html import write_report
 from tunebook.evaluation.predictions import predictions_frame, write_predictions
 from tunebook.evaluation.report import evaluate
-from tunebook.events import EventLog, Listener, Noted, RunEnded, StageStarted
+from tunebook.events import EventLog, Listener, RunEnded
 from tunebook.forms import TaskForm
-from tunebook.host import PluginHost, plugin_versions
+from tunebook.host import PluginHost
+from tunebook.journal import Journal
 from tunebook.outcomes import UsedPlugin, home_of, recorded
+from tunebook.ownership import RUNS, owned
 from tunebook.progress import progress_listener
-from tunebook.records import CurvePoint, EvalReport, RunDirectory, RunRecord, TaskRecord
+from tunebook.records import EvalReport, RunDirectory, TaskRecord
+from tunebook.resumption import asked_to_resume, check_readable, check_same_case, finished
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema, plugin_configs
 from tunebook.shared_work import SharedWork
+from tunebook.sources import source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
-from tunebook.subjects import Subjects, load_datasets, trained_elsewhere
+from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
+from tunebook.training import processes
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
-from tunebook.training.precision import choose_precision
+from tunebook.training.precision import Precision, choose_precision
 from tunebook.training.predict import predict_logits
 
 EXAMPLES = 12
@@ -66,46 +67,83 @@ def run_case(
         TunebookError: Whatever went wrong; the record on disk says the same.
     """
     host = host or PluginHost()
-    directory = _directory(case, runs_dir)
-    shown = [progress_listener()] if listeners is None else listeners
-    execution = Execution(case, host, directory, EventLog(directory.events_file, shown))
-    with recorded(execution.directory.path, execution.fail, _used_plugins(case, host)):
-        execution.go()
+    left = asked_to_resume() if runs_dir is None else None
+    if left is not None:
+        return _go_on(RunDirectory(left), case, host, listeners)
+    return execute(_directory(case, runs_dir), case, host, listeners)
+
+
+def resume_run(
+    directory: RunDirectory | str | Path,
+    host: PluginHost | None = None,
+    *,
+    listeners: Iterable[Listener] | None = None,
+) -> Run:
+    """Goes on with a run that was killed, stopped, or failed, from its last checkpoint.
+
+    Weights and metrics are bit for bit those of the run that nothing had cut short, on the same
+    machine with the same packages and number of threads. A run that had succeeded is not run again.
+
+    Args:
+        directory: Where it lies.
+        host: Plugins; all installed ones when None.
+        listeners: Told of every event; a progress display when None.
+
+    Raises:
+        TunebookError: Somebody works on the run, its case is damaged or its data have changed, or
+            whatever goes wrong in it.
+    """
+    if not isinstance(directory, RunDirectory):
+        directory = RunDirectory(Path(directory))
+    host = host or PluginHost()
+    return _go_on(directory, CaseSchema(host).validate(directory.read_case()), host, listeners)
+
+
+def _go_on(
+    directory: RunDirectory,
+    case: CaseConfig,
+    host: PluginHost,
+    listeners: Iterable[Listener] | None,
+) -> Run:
+    check_same_case(directory, case)
+    check_readable(directory)
+    if not finished(directory):
+        return execute(directory, case, host, listeners, resumes=True)
+    shutil.rmtree(directory.checkpoints, ignore_errors=True)
+    record = directory.read_record()
+    if record.status != "succeeded":  # something after the run went wrong
+        directory.write_record(record.updated(status="succeeded", error=None))
     return Run(directory)
 
 
-def trace_learning_curve(
-    run: Run, host: PluginHost | None = None, *, listeners: Iterable[Listener] | None = None
+def execute(
+    directory: RunDirectory,
+    case: CaseConfig,
+    host: PluginHost,
+    listeners: Iterable[Listener] | None = None,
+    *,
+    resumes: bool = False,
+    pictures: bool = True,
 ) -> Run:
-    """Repeats a run at the training-set sizes of its case and adds the curve to its record.
+    """Runs a case in a directory, alone in there, and records how it ends.
 
-    All points are scored on the same test rows. The size of the run itself is not repeated.
-    The other runs lie in ``curve/`` of its directory.
+    Args:
+        directory: A new one, or that of the run to go on with.
+        case: A validated case.
+        host: Plugins.
+        listeners: Told of every event; a progress display when None.
+        resumes: Whether to go on with what lies there.
+        pictures: Whether to draw pictures and write the report.
 
     Raises:
-        TunebookError: A point went wrong; the run itself stays as it was.
+        TunebookError: Whatever went wrong.
     """
-    host = host or PluginHost()
-    case = _read_case(run, host)
-    directory = run.directory
-    points = []
-    for size in case.evaluation.learning_curve:
-        point = run
-        if size != case.train_per_class:
-            changed = case.updated(train_per_class=size)
-            below = RunDirectory.create(directory.path / "curve", case.name, f"n{size or 'all'}")
-            shown = [progress_listener()] if listeners is None else listeners
-            execution = Execution(changed, host, below, EventLog(below.events_file, shown))
-            execution.log(StageStarted("learning curve", f"{size or 'all'} per class"))
-            plugins = _used_plugins(changed, host)
-            with recorded(execution.directory.path, execution.fail, plugins):
-                execution.go(pictures=False)
-            shutil.rmtree(below.model, ignore_errors=True)
-            point = Run(below)
-        points.append(_curve_point(size, point))
-    if points:
-        directory.write_record(run.record.updated(learning_curve=tuple(points)))
-        write_pictures(Run(directory))
+    with owned(directory.path, RUNS):
+        shown = [progress_listener()] if listeners is None else listeners
+        log = EventLog(directory.events_file, shown)
+        execution = Execution(case, host, directory, log, resumes)
+        with recorded(directory.path, execution.fail, _used_plugins(case, host)):
+            execution.go(pictures=pictures)
     return Run(directory)
 
 
@@ -117,34 +155,30 @@ def write_pictures(run: Run) -> None:
         write_report(each.place, each.record, each.case, examples)
 
 
-@dataclass
-class Execution:
+class Execution(Journal):
     """One run in progress. Stages are methods, in order; each is timed."""
 
-    case: CaseConfig
-    host: PluginHost
-    directory: RunDirectory
-    log: EventLog
-    record: RunRecord = field(init=False)
-    shared: SharedWork = field(init=False)
-    seconds: dict[str, float] = field(default_factory=dict)
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.shared = SharedWork(self.note)
-        self.record = RunRecord(
-            run_id=self.directory.run_id,
-            case=self.case.name,
-            strategy=self.case.strategy.kind,
-            seed=self.case.seed,
-            started=time.time(),
-            versions=package_versions(),
-            plugins=_plugins(self.case, self.host),
+        # what several processes draw at random is not in a checkpoint of the first
+        kept = {} if processes.count() == 1 else {"limit_gb": 0.0}
+        self.checkpoints = Checkpoints(
+            self.directory.checkpoints,
+            self.case.checkpoints.model_copy(update=kept),
+            self.log,
+            self.warn,
         )
 
     def go(self, *, pictures: bool = True) -> None:
-        """Runs all stages."""
-        self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware())
+        """Runs all stages; a training goes on from its last checkpoint, if there is one."""
+        if self.resumes:
+            self.take_up(self.checkpoints.open())
+            for text in self.checkpoints.damaged:
+                self.warn(text)
+        else:
+            self.directory.write_case(self.case.to_json_dict())
+        self.write(hardware=hardware() | processes.about())
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -155,15 +189,19 @@ class Execution:
         for name, texts in trained_elsewhere(datasets).items():
             self.warn(f"{texts} texts that task {name} is judged by are trained on in another task")
         self.write(precision=vars(precision))
+        self.checkpoints.stand_on(**self._basis(datasets, precision))
         with self.stage("model"):
             subjects = Subjects.build(self.case, self.host, datasets, precision, self.shared)
         self.write(model=subjects.first.about())
+        self.checkpoints.stand_on(weights=subjects.first.base.sha256)
         self.pretrain(subjects)
         with self.stage("strategy"):
             prepared = subjects.prepare()
         self.prepared(prepared)
         with self.stage("training"):
             result = self.train(subjects, prepared)
+        if not processes.is_first():
+            return  # the rest is for one process
         with self.stage("evaluation"):
             reports = {
                 name: self.evaluate(name, subject, subjects.of_task(name, prepared))
@@ -188,13 +226,14 @@ class Execution:
             with self.stage("report"):
                 write_pictures(Run(self.directory))
         self.log(RunEnded("succeeded"))
+        shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
         self.notify("tunebook_run_finished", run=self.record, record=self.record)
 
     def pretrain(self, subjects: Subjects) -> None:
         """Pretrains the backbone where the case asks for it."""
         if self.case.pretraining is not None:
             with self.stage("pretraining"):
-                about = subjects.pretrain(self.directory.checkpoints, self.log)
+                about = subjects.pretrain(self.directory.checkpoints, self.log, self.checkpoints)
             self.write(training={"pretraining": about})
 
     def prepared(self, prepared: Prepared) -> None:
@@ -205,7 +244,9 @@ class Execution:
     def train(self, subjects: Subjects, prepared: Prepared) -> TrainingResult:
         """Trains the prepared model, after the stages that its strategy wants before."""
         if prepared.before is not None:
-            stages = subjects.first.stages(prepared, self.directory.checkpoints, self.log)
+            stages = subjects.first.stages(
+                prepared, self.directory.checkpoints, self.log, self.checkpoints
+            )
             about = dict(prepared.before(stages))
             self.write(training=self.record.training | about)
         jobs = {
@@ -213,9 +254,7 @@ class Execution:
             for name, subject in subjects.items()
         }
         alone = jobs.get(ALONE)
-        result = train(alone or joint_job(jobs, prepared, self.case.sampling.temperature))
-        shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
-        return result
+        return train(alone or joint_job(jobs, prepared, self.case.sampling.temperature))
 
     def job(self, subject: Subject, prepared: Prepared) -> TrainingJob:
         """Returns what the training of one task needs."""
@@ -236,6 +275,7 @@ class Execution:
             loss=form.loss(case.training, subject.dataset.targets("train")),
             minimise=is_minimised(self.host, case),
             log=self.log,
+            checkpoints=self.checkpoints,
         )
 
     def score(
@@ -283,55 +323,23 @@ class Execution:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times a stage and tells of it."""
-        self.log(StageStarted(name))
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
+        """Times a stage, and tells of it and of what it took from the cache."""
+        with super().stage(name):
+            yield
         self.shared.tell()
-        self.write(seconds=self._seconds(), reused=tuple(self.shared.reused))
+        self.write(reused=tuple(self.shared.reused))
 
-    def write_tasks(self, found: Mapping[str, TaskRecord]) -> None:
-        """Writes the record with data and results of the tasks."""
-        self.record = self.record.with_tasks(found)
-        self.write()
-
-    def write(self, **changes: Any) -> None:
-        """Writes the record with `changes`."""
-        self.record = self.record.updated(**changes, peak_memory_mb=round(peak_memory_mb(), 1))
-        self.directory.write_record(self.record)
-
-    def note(self, text: str) -> None:
-        """Tells of something in the events."""
-        self.log(Noted(text))
-
-    def warn(self, text: str) -> None:
-        """Adds a warning to the record and the events."""
-        self.record = self.record.updated(warnings=(*self.record.warnings, text))
-        self.log(Noted(text, "warning"))
-
-    def notify(self, hook: str, **arguments: Any) -> None:
-        """Calls observers; what they raise becomes a warning."""
-        for failure in self.host.notify(hook, **arguments):
-            self.warn(failure)
-
-    def finish(self, status: str, error: TunebookError | None = None) -> None:
-        """Writes the last state of the record."""
-        self.write(
-            status=status,
-            finished=time.time(),
-            seconds=self._seconds(),
-            error=error.to_dict() if error else None,
-        )
-
-    def fail(self, status: str, error: TunebookError) -> None:
-        """Writes how the run ended before its end."""
-        self.finish(status, error)
-        self.log(RunEnded(status, error.problems[0].code))
-        self.notify("tunebook_run_failed", run=self.record, record=self.record, error=error)
-
-    def _seconds(self) -> dict[str, float]:
-        return self.seconds | {"total": round(time.time() - self.record.started, 3)}
+    def _basis(self, datasets: Datasets, precision: Precision) -> dict[str, Any]:
+        """Returns what the rest of the run stands on, the pretrained weights aside."""
+        homes = [plugin.home for plugin in _used_plugins(self.case, self.host)]
+        about = hardware()
+        return {
+            "data": {name: dataset.fingerprint for name, dataset in datasets.items()},
+            "code": {home: source_sha256(home) for home in sorted({"tunebook", *homes})},
+            "packages": self.record.versions,
+            "machine": {name: about[name] for name in ("cpu", "threads", "gpu")},
+            "precision": precision.name,
+        }
 
 
 def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
@@ -344,13 +352,6 @@ def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
     return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}")
 
 
-def _plugins(case: CaseConfig, host: PluginHost) -> dict[str, str]:
-    used: dict[str, list[str]] = {}
-    for kind, config in plugin_configs(case):
-        used.setdefault(kind, []).append(config.kind)
-    return plugin_versions(host, used)
-
-
 def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
     """Returns the plugins of a case, each under the name that the host has for it."""
     used = {
@@ -360,10 +361,6 @@ def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
         UsedPlugin(kind, host.named(kind, name), home_of(plugin.factory))
         for (kind, name), plugin in used.items()
     ]
-
-
-def _read_case(run: Run, host: PluginHost) -> CaseConfig:
-    return CaseSchema(host).validate(run.directory.read_case())
 
 
 def _about_data(dataset: Dataset) -> dict[str, Any]:
@@ -386,17 +383,4 @@ def _baselines(dataset: Dataset, case: CaseConfig, shared: SharedWork) -> list[A
         tfidf_features=case.evaluation.tfidf_features,
         class_weights="balanced" if balanced else "none",
         shared=shared,
-    )
-
-
-def _curve_point(size: int | None, run: Run) -> CurvePoint:
-    report = run.report
-    return CurvePoint(
-        train_per_class=size,
-        train_rows=int(run.record.data["splits"]["train"]),
-        run_id=run.id,
-        seconds=run.record.seconds["total"],
-        scores=report.scores,
-        baselines=report.baselines,
-        comparisons=report.comparisons,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import GenericAlias
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -58,8 +59,7 @@ class CaseSchema:
         try:
             case = self.model.model_validate_json(text, strict=True)
         except ValidationError as error:
-            problems = [p for each in error.errors() for p in self._problems(each, content)]
-            raise ConfigError(*problems) from error
+            raise ConfigError(*problems_of(self.model, error, content)) from error
         problems = [*broken_rules(self.host, case)]
         if problems:
             raise ConfigError(*problems)
@@ -97,28 +97,58 @@ class CaseSchema:
         other = isinstance(task, Mapping) and task.get("kind", usual) != usual
         return self._with_task_defaults(dict(section)) if other else section
 
-    def _problems(self, error: Any, content: Mapping[str, Any]) -> list[Problem]:
-        path = _path(error["loc"], content)
-        fault = Fault(self.model, path, error, content)
-        own = error.get("ctx", {}).get("error")
-        if isinstance(own, TunebookError):  # a config's own validator says it better
-            places = [f"{fault.where}.{problem.where}".rstrip(".") for problem in own.problems]
-            return [replace(p, where=w) for p, w in zip(own.problems, places, strict=True)]
-        return [_BUILDERS.get(error["type"], _invalid)(fault)]
+
+def problems_of(
+    model: type[BaseModel],
+    error: ValidationError,
+    content: Mapping[str, Any],
+    subject: str = "case",
+    more_keys: Sequence[str] = ("preset",),
+) -> list[Problem]:
+    """Returns what pydantic found wrong, in words that say what to do.
+
+    Args:
+        model: What `content` was validated against.
+        error: What pydantic found.
+        content: What a user wrote.
+        subject: What that is.
+        more_keys: Keys that are right at its top, though `model` has no field of that name.
+    """
+    return _each_once(
+        problem
+        for each in error.errors()
+        for problem in _problems(Fault(model, each, content, subject, more_keys))
+    )
+
+
+def _each_once(problems: Iterable[Problem]) -> list[Problem]:
+    """Returns one problem for each value: where several types would do, each has a complaint."""
+    by_value: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        by_value.setdefault((problem.where, problem.found), []).append(problem)
+    return [
+        replace(found[-1], expected="; or: ".join(dict.fromkeys(each.expected for each in found)))
+        for found in by_value.values()
+    ]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One of pydantic's errors, and where in the case it is."""
+    """One of pydantic's errors, and where in what was validated it is."""
 
     model: type[BaseModel]
-    path: list[Any]
     error: Any
     content: Mapping[str, Any]
+    subject: str
+    more_keys: Sequence[str]
+
+    @cached_property
+    def path(self) -> list[Any]:
+        return _path(self.error["loc"], self.content)
 
     @property
     def where(self) -> str:
-        return ".".join(str(part) for part in self.path) or "case"
+        return ".".join(str(part) for part in self.path) or self.subject
 
     @property
     def found(self) -> str:
@@ -139,12 +169,9 @@ def _closed(host: PluginHost, model: type[BaseModel]) -> dict[str, Any]:
     """Returns the plugin fields of `model`, each a union of the configs that `host` has."""
     fields: dict[str, Any] = {}
     for name, (kind, is_list) in PLUGIN_FIELDS.items():
-        configs = [descriptor.config for descriptor in host.descriptors(kind)]
-        if not configs or name not in model.model_fields:
+        if not host.names(kind) or name not in model.model_fields:
             continue
-        annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
-        if len(configs) > 1:
-            annotation = Annotated[annotation, Field(discriminator="kind")]
+        annotation: Any = union_of(host, kind)
         base = model.model_fields[name]
         if is_list:
             annotation = tuple[annotation, ...]
@@ -155,6 +182,13 @@ def _closed(host: PluginHost, model: type[BaseModel]) -> dict[str, Any]:
             Field(default=base.default, description=base.description),
         )
     return fields
+
+
+def union_of(host: PluginHost, kind: str) -> Any:
+    """Returns the annotation of a config of any plugin of `kind`; there must be one."""
+    configs = [descriptor.config for descriptor in host.descriptors(kind)]
+    annotation: Any = Union[tuple(configs)]  # noqa: UP007 - made at run time
+    return Annotated[annotation, Field(discriminator="kind")] if len(configs) > 1 else annotation
 
 
 def plugin_configs(case: CaseConfig) -> list[tuple[str, Any]]:
@@ -223,6 +257,14 @@ def _with_data(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "data": next(iter(sections.values()))["data"]} if sections else content
 
 
+def _problems(fault: Fault) -> list[Problem]:
+    own = fault.error.get("ctx", {}).get("error")
+    if isinstance(own, TunebookError):  # a config's own validator says it better
+        places = [f"{fault.where}.{problem.where}".rstrip(".") for problem in own.problems]
+        return [replace(p, where=w) for p, w in zip(own.problems, places, strict=True)]
+    return [_BUILDERS.get(fault.error["type"], _invalid)(fault)]
+
+
 def _path(location: Sequence[Any], content: Any) -> list[Any]:
     """Returns `location` without the union tags that pydantic puts into it."""
     path: list[Any] = []
@@ -232,7 +274,7 @@ def _path(location: Sequence[Any], content: Any) -> list[Any]:
             current = current[part]
         elif isinstance(current, list | tuple) and isinstance(part, int):
             current = current[part] if part < len(current) else None
-        elif part in (current, current.get("kind") if isinstance(current, Mapping) else None):
+        elif not isinstance(current, Mapping) or part == current.get("kind"):
             continue
         else:
             current = None
@@ -284,10 +326,10 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 def _unknown_key(fault: Fault) -> Problem:
     parent = _model_at(fault.model, fault.path[:-1], fault.content)
     choices = sorted(parent.model_fields) if parent else []
-    choices += ["preset"] if len(fault.path) == 1 else []
+    choices += fault.more_keys if len(fault.path) == 1 else []
     place = ".".join(str(part) for part in fault.path[:-1])
     key = str(fault.path[-1])
-    expected = f"a key of `{place}`" if place else "a key of the case"
+    expected = f"a key of `{place}`" if place else f"a key of the {fault.subject}"
     return Problem(
         "config.unknown_key", fault.where, expected, f"`{key}`", did_you_mean(key, choices)
     )
@@ -336,9 +378,9 @@ def _invalid(fault: Fault) -> Problem:
     return Problem(
         "config.invalid",
         fault.where,
-        fault.error["msg"],
+        fault.error["msg"].removeprefix("Value error, "),
         fault.found,
-        f"mend `{fault.where}`; `tunebook describe case` lists what it takes",
+        f"mend `{fault.where}`; `tunebook describe {fault.subject}` lists what it takes",
     )
 
 

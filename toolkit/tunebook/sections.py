@@ -174,6 +174,37 @@ class TrainingConfig(Section):
     )
 
 
+class CheckpointConfig(Section):
+    """What is kept on disk while a run trains, so that a killed one goes on from there."""
+
+    every_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=1e6,
+        description=(
+            "Training between two checkpoints; stretched where writing them would take more than "
+            "a hundredth of the time. A shorter training has none and is simply repeated."
+        ),
+    )
+    every_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Optimiser steps between two checkpoints, obeyed exactly; null to go by time.",
+    )
+    keep: int = Field(
+        2, ge=1, le=100, description="Checkpoints of a training that are kept, the newest ones."
+    )
+    limit_gb: float = Field(
+        20.0,
+        ge=0,
+        le=100_000,
+        description=(
+            "Most that all checkpoints of a run take on disk, in GB, the one being written "
+            "included; 0 for none."
+        ),
+    )
+
+
 class Bootstrap(Section):
     """How intervals are made."""
 

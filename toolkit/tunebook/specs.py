@@ -202,7 +202,11 @@ class ModelPlugin(BuiltDescriptor):
 
 @dataclass(frozen=True)
 class ExecutorPlugin(BuiltDescriptor):
-    """A place where the runs of a batch are carried out, see `tunebook.attempts.Executor`."""
+    """A place where the runs of a batch are carried out, see `tunebook.attempts.Executor`.
+
+    Its config may have a method `slots_here()`, which returns how many runs it would carry out at
+    once without starting anything, for estimates of time.
+    """
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from tunebook.legality import Setting, check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
 from tunebook.models.resolve import ResolvedModel, resolve_model
-from tunebook.rules import lower_is_better
+from tunebook.rules import lower_is_better, scores_of
 from tunebook.shared_work import MAPPED, SharedWork, array_sha256, json_sha256
 from tunebook.tasks.build import build_classifier, head_form
 from tunebook.tasks.text_classification import TextClassifier
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.context import Context
 from tunebook.training.inputs import (
     FeatureInputs,
@@ -122,16 +123,21 @@ class Subject:
             "sha256": self.base.sha256,
         }
 
-    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+    def pretrain(
+        self, folder: Path, log: EventLog, checkpoints: Checkpoints | None = None
+    ) -> dict[str, Any]:
         """Adapts the backbone to the case's corpus, in place; returns what the record keeps."""
         assert self.case.pretraining is not None
         strategy, adapter = self.host.create("strategy", self.case.strategy), None
         if isinstance(strategy, LanguageStrategy):
             adapter = partial(strategy.learn_language, self.model, context=self.context())
+        corpus = load_corpus(self.case, self.host, self.dataset)
+        if checkpoints is not None:
+            checkpoints.stand_on(corpus=corpus.fingerprint)
         about = pretrain(
             Pretraining(
                 self.case.pretraining,
-                load_corpus(self.case, self.host, self.dataset),
+                corpus,
                 self.base.folder,
                 self.model.backbone,
                 self.tokenizer,
@@ -142,12 +148,19 @@ class Subject:
                 folder,
                 log,
                 adapter,
+                checkpoints,
             )
         )
         self.adapted = weights_hash(self.model.backbone)
         return about | {"weights": self.adapted}
 
-    def stages(self, prepared: Prepared, folder: Path, log: EventLog) -> Stages:
+    def stages(
+        self,
+        prepared: Prepared,
+        folder: Path,
+        log: EventLog,
+        checkpoints: Checkpoints | None = None,
+    ) -> Stages:
         """Returns what a strategy runs its own stages with."""
         training = self.case.training
         return Stages(
@@ -160,6 +173,7 @@ class Subject:
             log,
             self.dataset.form,
             balanced=training.class_weights != "none",
+            checkpoints=checkpoints,
         )
 
     def prepare(self) -> Prepared:
@@ -198,6 +212,7 @@ class Subject:
             free_positions=None if longest is None else longest - self.case.text.max_tokens,
             weights=self.adapted if self.moved else self.base.sha256,
             primary=self.case.evaluation.primary,
+            scores=scores_of(self.host, self.case),
             lower_is_better=lower_is_better(self.host, self.case),
             encode=partial(self.tokenizer.encode, add_special_tokens=False, verbose=False),
             note=self.shared.note,

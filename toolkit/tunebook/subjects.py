@@ -18,10 +18,11 @@ from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.export import save_classifier
 from tunebook.host import PluginHost
-from tunebook.rules import lower_is_better
+from tunebook.models.resolve import ResolvedModel
 from tunebook.shared_work import SharedWork
 from tunebook.subject import Subject, checked_form, keep_prefix, resolve_base
 from tunebook.tasks.multi_task import MultiTaskClassifier
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.context import Context
 from tunebook.training.precision import Precision
 
@@ -54,10 +55,9 @@ class Subjects:
         if not case.tasks:
             return cls.alone(Subject.build(case, host, datasets[ALONE], precision, shared))
         base, shared = resolve_base(case, host), shared or SharedWork()
-        own = case.by_task()
-        _check_forms({n: checked_form(c, host, base, multitask=True) for n, c in own.items()})
+        _check_forms(case, host, base)
         found: dict[str, Subject] = {}
-        for name, each in own.items():
+        for name, each in case.by_task().items():
             beside = next(iter(found.values()), None)
             found[name] = Subject.build(
                 each, host, datasets[name], precision, shared, base=base, beside=beside
@@ -77,11 +77,13 @@ class Subjects:
         """The first task, whose tokenizer and pretrained weights are those of all."""
         return next(iter(self.by_task.values()))
 
-    def pretrain(self, folder: Path, log: EventLog) -> dict[str, Any]:
+    def pretrain(
+        self, folder: Path, log: EventLog, checkpoints: Checkpoints | None = None
+    ) -> dict[str, Any]:
         """Adapts the backbone to the texts of all tasks; returns what the record keeps of it."""
         pooled = pool([subject.dataset for subject in self.by_task.values()])
         learner = replace(self.first, case=self.case, dataset=pooled)
-        about = learner.pretrain(folder, log)
+        about = learner.pretrain(folder, log, checkpoints)
         for subject in self.by_task.values():
             subject.adapted = learner.adapted
         return about
@@ -100,18 +102,16 @@ class Subjects:
 
     def context(self) -> Context:
         """Returns what the strategy is told of several tasks, whose names their scores bear."""
-        contexts = [subject.context() for subject in self.by_task.values()]
-        free = [each.free_positions for each in contexts if each.free_positions is not None]
-        lower = {
-            f"{name}.{score}"
-            for name, subject in self.items()
-            for score in lower_is_better(subject.host, subject.case)
-        }
+        by_task = {name: subject.context() for name, subject in self.items()}
+        free = [c.free_positions for c in by_task.values() if c.free_positions is not None]
+        scores = {f"{name}.{score}" for name, c in by_task.items() for score in c.scores}
+        lower = {f"{name}.{score}" for name, c in by_task.items() for score in c.lower_is_better}
         return replace(
-            contexts[0],
+            next(iter(by_task.values())),
             tasks=self.model.tasks,
             free_positions=min(free, default=None),
             primary=MEAN,
+            scores={MEAN, *scores},
             lower_is_better=lower,
         )
 
@@ -140,7 +140,13 @@ class Subjects:
 
 
 def load_datasets(case: CaseConfig, host: PluginHost) -> dict[str, Dataset]:
-    """Returns the data of each task, see `load_dataset`; a source they share is read once."""
+    """Returns the data of each task, see `load_dataset`; a source they share is read once.
+
+    Raises:
+        ConfigError: Strategy, tasks and model don't go together, which is told before a row is
+            read; or what is wrong with the data.
+    """
+    _check_forms(case, host, resolve_base(case, host))
     sources: dict[str, SourceData] = {}
     found = {}
     for name, own in case.by_task().items():
@@ -182,8 +188,11 @@ def _keys(dataset: Dataset, split: str) -> set[str]:
     return {text_key(text) for text in dataset.texts(split)}
 
 
-def _check_forms(forms: Mapping[str, str]) -> None:
-    """Refuses heads of more than one form; `forms` are by task."""
+def _check_forms(case: CaseConfig, host: PluginHost, base: ResolvedModel) -> None:
+    """Refuses what doesn't go together, heads of more than one form among it."""
+    several = bool(case.tasks)
+    own = case.by_task()
+    forms = {n: checked_form(c, host, base, multitask=several) for n, c in own.items()}
     first = next(iter(forms.values()))
     other = next((name for name, form in forms.items() if form != first), None)
     if other is not None:

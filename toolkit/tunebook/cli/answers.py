@@ -24,19 +24,22 @@ class Answer:
         data: For programs, JSON types only.
         error: What went wrong, where there is an answer nevertheless.
         hints: What to do next; always on standard error.
+        one_line: Whether its JSON is one line, as the last of the JSON lines that the command has
+            written before.
     """
 
     text: str
     data: Mapping[str, Any]
     error: TunebookError | None = None
     hints: Sequence[str] = ()
+    one_line: bool = False
 
 
 def print_answer(answer: Answer, stdout: TextIO, *, as_json: bool) -> None:
     """Writes an answer: data or text to `stdout`, error and hints to standard error."""
     if as_json:
         error = {"error": answer.error.to_dict()} if answer.error else {}
-        print_json({**answer.data, **error}, stdout)
+        print_json({**answer.data, **error}, stdout, one_line=answer.one_line)
     elif answer.text:
         click.echo(answer.text, sys.stderr if answer.error else stdout)
     if answer.error:
@@ -45,9 +48,10 @@ def print_answer(answer: Answer, stdout: TextIO, *, as_json: bool) -> None:
         say(hint)
 
 
-def print_json(content: Mapping[str, Any], stdout: TextIO) -> None:
+def print_json(content: Mapping[str, Any], stdout: TextIO, *, one_line: bool = False) -> None:
     """Writes one JSON object with its `schema_version`."""
-    text = json.dumps({"schema_version": SCHEMA_VERSION, **content}, indent=2, ensure_ascii=False)
+    whole = {"schema_version": SCHEMA_VERSION, **content}
+    text = json.dumps(whole, indent=None if one_line else 2, ensure_ascii=False)
     # a lone surrogate (an undecodable byte of a file name) must not break the output
     click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"), stdout)
 

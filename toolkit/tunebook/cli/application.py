@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -40,8 +40,13 @@ COMMANDS: Mapping[str, str] = {
     "run": "tunebook.cli.run",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
+    "batch": "tunebook.cli.batch",
+    "batches": "tunebook.cli.batches",
+    "resume": "tunebook.cli.resume",
+    "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
     "cache": "tunebook.cli.cache",
+    "kernel": "tunebook.cli.kernel",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1
@@ -55,6 +60,8 @@ class Settings:
     debug: bool = False
     plugin_files: list[Path] = field(default_factory=list)
     runs_dir_given: str | None = None
+    stdout: TextIO | None = None
+    """Standard output itself, for a command that writes to it before it answers."""
 
     @property
     def runs_dir(self) -> Path:
@@ -131,6 +138,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keeps what a library prints out of standard output, which is for the answer alone."""
+        ctx.ensure_object(Settings).stdout = sys.stdout
         with contextlib.redirect_stdout(sys.stderr):
             return super().invoke(ctx)
 

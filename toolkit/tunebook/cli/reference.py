@@ -17,7 +17,9 @@ from tunebook.errors import ConfigError, Problem, did_you_mean
 if TYPE_CHECKING:
     from tunebook.host import PluginInfo
 
-SCHEMA_KINDS = ("strategy", "model", "datasource", "metric", "augmenter")
+SCHEMA_KINDS = ("strategy", "model", "datasource", "metric", "augmenter", "executor")
+ALONE = ("case", "plan")
+"""What there is one of, whatever plugins there are."""
 
 
 @command("plugins", short_help="List the plugins, and why one cannot be used.")
@@ -43,15 +45,18 @@ def _row(plugin: PluginInfo) -> tuple[str, ...]:
 def schema_command(settings: Settings, kind: str, name: str | None) -> Answer:
     """Print the JSON Schema of a case, or of one plugin's settings.
 
-    KIND is case, strategy, model, datasource, metric or augmenter; all but case take the NAME of
-    a plugin.
+    KIND is case, plan, strategy, model, datasource, metric, augmenter or executor; all but case
+    and plan take the NAME of a plugin.
     """
+    from tunebook.batch.plan import plan_model
     from tunebook.schema import CaseSchema
 
-    if kind not in ("case", *SCHEMA_KINDS) or (kind == "case") != (name is None):
+    if kind not in (*ALONE, *SCHEMA_KINDS) or (kind in ALONE) != (name is None):
         raise ConfigError(_schema_usage(settings, kind, name))
     host = settings.host()
-    if name is None:
+    if kind == "plan":
+        schema = plan_model(host).model_json_schema()
+    elif name is None:
         schema = CaseSchema(host).json_schema()
     else:
         schema = host.get(kind, name).config.model_json_schema()
@@ -60,28 +65,37 @@ def schema_command(settings: Settings, kind: str, name: str | None) -> Answer:
 
 def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
     where = "tunebook schema"
-    if kind not in ("case", *SCHEMA_KINDS):
-        fix = did_you_mean(kind, ["case", *SCHEMA_KINDS])
-        return Problem("usage.unknown_kind", where, "case or a kind of plugin", f"`{kind}`", fix)
-    if kind == "case":
-        return Problem("usage.invalid", where, "`case` alone", f"`{name}` after it", "drop it")
+    if kind not in (*ALONE, *SCHEMA_KINDS):
+        fix = did_you_mean(kind, [*ALONE, *SCHEMA_KINDS])
+        expected = "case, plan or a kind of plugin"
+        return Problem("usage.unknown_kind", where, expected, f"`{kind}`", fix)
+    if kind in ALONE:
+        return Problem("usage.invalid", where, f"`{kind}` alone", f"`{name}` after it", "drop it")
     names = settings.host().names(kind)
     return Problem("usage.invalid", where, "a NAME", f"only `{kind}`", did_you_mean("", names))
 
 
-@command("describe", short_help="Explain a plugin, or `case`, and its settings.")
+@command("describe", short_help="Explain a plugin, `case` or `plan`, and its settings.")
 @click.argument("name")
 @click.pass_obj
 def describe_command(settings: Settings, name: str) -> Answer:
-    """Explain a plugin, or `case`: what it is and every setting it has."""
+    """Explain a plugin, a `case` or the `plan` of a batch: what it is and every setting it has."""
     from tunebook.reference import reference
 
-    content = reference(settings.host(), name)
+    content = _plan_reference() if name == "plan" else reference(settings.host(), name)
     content["fields"] = [
         dict(zip(("key", "type", "default", "description"), row, strict=True))
         for row in content.get("fields", ())
     ]
     return Answer(_reference_text(content), content)
+
+
+def _plan_reference() -> dict[str, Any]:
+    from tunebook.batch.plan import BatchPlan
+    from tunebook.reference import field_rows
+
+    rows = [*field_rows(BatchPlan)]
+    return {"name": "plan", "kind": "plan", "summary": BatchPlan.__doc__, "fields": rows}
 
 
 def _reference_text(content: dict[str, Any]) -> str:

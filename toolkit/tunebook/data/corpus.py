@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,11 @@ class Corpus:
     train: tuple[str, ...]
     held_out: tuple[str, ...]
     left_out: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all texts, in their order."""
+        return hashlib.sha256(json.dumps([self.train, self.held_out]).encode()).hexdigest()
 
 
 def load_corpus(case: CaseConfig, host: PluginHost, dataset: Dataset) -> Corpus:

@@ -249,8 +249,10 @@ def _whole(folder: Path) -> Iterator[Path]:
     """Yields a neighbour of `folder` that takes its place when the block has come to its end."""
     temporary = folder.with_name(f".{folder.name}")
     try:
+        shutil.rmtree(temporary, ignore_errors=True)  # a killed process leaves it behind
         temporary.mkdir(parents=True)
         yield temporary
+        shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient.exceptions import DeadKernelError
 from papermill import PapermillExecutionError
 from papermill import execute_notebook as papermill_execute
 from traitlets import default
+
+from tunebook.kernels.provisioner import WarmProvisioner
+from tunebook.kernels.spec import NAME, kernel_spec
+from tunebook.notebooks.supervision import KERNEL_KIND, KERNEL_PROCESS
 
 IOPUB_SECONDS = 120
 """How long outputs of a finished cell may still be under way."""
@@ -22,8 +27,9 @@ def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         folder: Private folder, for the kernel's sockets.
-        job: `notebook`, `output`, `parameters` and `start_timeout`.
+        job: `notebook`, `output`, `parameters`, `start_timeout` and `kernel`.
     """
+    _register_provisioner()
     try:
         papermill_execute(
             _without_format(job["notebook"]),
@@ -34,7 +40,7 @@ def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
             progress_bar=False,
             start_timeout=job["start_timeout"],
             iopub_timeout=IOPUB_SECONDS,
-            kernel_manager_class=_manager_in(folder),
+            kernel_manager_class=_manager_in(folder, job["kernel"]),
         )
     except PapermillExecutionError as error:
         return {
@@ -61,7 +67,14 @@ def _without_format(path: str) -> str:
     return path.replace("{", "{{").replace("}", "}}")
 
 
-def _manager_in(folder: Path) -> type[AsyncKernelManager]:
+def _register_provisioner() -> None:
+    """Doesn't depend on entry points, which an editable installation may have in an old state."""
+    value = f"{WarmProvisioner.__module__}:{WarmProvisioner.__name__}"
+    factory = KernelProvisionerFactory.instance()
+    factory.provisioners[NAME] = EntryPoint(NAME, value, factory.GROUP_NAME)
+
+
+def _manager_in(folder: Path, kernel: str) -> type[AsyncKernelManager]:
     class PrivateKernelManager(AsyncKernelManager):
         """A kernel of this very interpreter, reached through sockets in a private folder.
 
@@ -80,10 +93,11 @@ def _manager_in(folder: Path) -> type[AsyncKernelManager]:
         @property
         def kernel_spec(self) -> KernelSpec:
             return KernelSpec(
-                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                name="python3",
-                display_name="Python 3",
-                language="python",
+                **kernel_spec(
+                    wanted=kernel,
+                    process_file=str(folder / KERNEL_PROCESS),
+                    kind_file=str(folder / KERNEL_KIND),
+                )
             )
 
     return PrivateKernelManager

@@ -86,17 +86,24 @@ def parameter_problems(path: Path, content: Mapping[str, Any]) -> Iterator[Probl
     yield from _source_problems(f"{path}: cell {number}", source)
 
 
-def parameters_for(path: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
+def parameters_for(
+    path: str | Path, given: Mapping[str, Any], listed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Returns what to inject into a notebook for the parameters that a user gave.
 
     Keys that the parameters cell has go in as they are; all others (dotted paths, and keys that
     the notebook doesn't list) go into its `overrides`.
 
+    Args:
+        path: The notebook.
+        given: What the user gave.
+        listed: What `read_parameters` says of it, where that is known already.
+
     Raises:
         ConfigError: The notebook's parameters cannot be read, or it has no `overrides` for what
             it doesn't list.
     """
-    listed = read_parameters(path)
+    listed = read_parameters(path) if listed is None else listed
     named = {key: value for key, value in given.items() if key in listed and key != OVERRIDES}
     others = {key: value for key, value in given.items() if key not in listed}
     wanted = given.get(OVERRIDES, {})
@@ -108,10 +115,10 @@ def parameters_for(path: str | Path, given: Mapping[str, Any]) -> dict[str, Any]
     return named
 
 
-def case_parameters(path: str | Path, injected: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the notebook will hand to `load_case`: its own values under the injected ones,
-    with `overrides` laid over the rest."""
-    values = {**read_parameters(path), **injected}
+def case_parameters(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a notebook will hand to `load_case`: the values in its parameters cell under
+    the injected ones, with `overrides` laid over the rest."""
+    values = {**listed, **injected}
     overrides = values.pop(OVERRIDES, {})
     return {**values, **overrides}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -12,11 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
+from tunebook.kernels.client import begin_warming
+from tunebook.kernels.places import KernelChoice
+from tunebook.kernels.process import ProcessId
 from tunebook.records import RunDirectory
 
 DEFAULT_TIMEOUT = 6 * 3600.0
@@ -24,8 +28,20 @@ DEFAULT_START_TIMEOUT = 120.0
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
 
+KERNEL_PROCESS = "kernel_process.json"
+KERNEL_KIND = "kernel_kind.json"
+"""What papermill's process tells of its kernel, in the private folder."""
+
 Kind = Literal[
-    "finished", "raised", "kernel_died", "kernel_start", "crashed", "timed_out", "stopped"
+    "finished",
+    "raised",
+    "kernel_died",
+    "kernel_start",
+    "process_died",
+    "process_failed",
+    "crashed",
+    "timed_out",
+    "stopped",
 ]
 
 
@@ -37,12 +53,14 @@ class Outcome:
         error: Class name of the exception, where a cell raised one.
         detail: Its message.
         cell: Execution count of the cell that raised.
+        kernel: The kernel that ran it, `kind` and `why`; empty where there was none.
     """
 
     kind: Kind
     error: str = ""
     detail: str = ""
     cell: int | None = None
+    kernel: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def execute_notebook(
@@ -54,6 +72,7 @@ def execute_notebook(
     timeout: float = DEFAULT_TIMEOUT,
     start_timeout: float = DEFAULT_START_TIMEOUT,
     grace: float = GRACE_SECONDS,
+    kernel: KernelChoice = "cold",
     on_poll: Callable[[], object] = lambda: None,
 ) -> Outcome:
     """Executes a notebook by papermill; the executed one is `run.notebook`, whatever happens.
@@ -71,6 +90,9 @@ def execute_notebook(
         timeout: Seconds for the whole execution.
         start_timeout: Seconds for the kernel to answer.
         grace: Seconds between interrupting and killing, and between killing kernel and papermill.
+        kernel: `warm` forks it from a process that has imported the libraries, and starts that
+            where need be; `auto` does so only where one is running; `cold` never. A kernel that
+            cannot be had warm is started as usual, see `Outcome.kernel`.
         on_poll: Called several times a second while the notebook runs.
     """
     job = {
@@ -78,33 +100,66 @@ def execute_notebook(
         "output": str(run.notebook.resolve()),
         "parameters": dict(parameters),
         "start_timeout": max(1, round(start_timeout)),
+        "kernel": kernel,
     }
+    environment = environment_of(run, plugin_files)
+    if kernel == "warm":
+        begin_warming(sys.executable, environment)  # here, as it is to outlive the process tree
     with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        with _signals() as received:
-            process = _start(folder, _environment(run, plugin_files), log)
-            tree = ProcessTree(process)
-            try:
-                verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
-            finally:
-                tree.kill()
-        on_poll()
+        start = functools.partial(_start, folder, environment, log)
+        announced = folder / KERNEL_PROCESS
+        verdict, status = supervise(start, timeout, on_poll, grace, announced=announced)
         if not run.notebook.exists():
             shutil.copyfile(notebook, run.notebook)
-        return verdict or _read_outcome(folder, process.returncode)
+        outcome = verdict or _read_outcome(folder, status)
+        return replace(outcome, kernel=_read_kernel(folder))
+
+
+def supervise(
+    start: Callable[[], subprocess.Popen[bytes]],
+    timeout: float,
+    on_poll: Callable[[], object] = lambda: None,
+    grace: float = GRACE_SECONDS,
+    *,
+    announced: Path | None = None,
+) -> tuple[Outcome | None, int | None]:
+    """Waits for a process; when this returns, it and all it started are gone.
+
+    Args:
+        start: Starts the process. Signals that come meanwhile are not lost.
+        timeout: Seconds that it may take.
+        on_poll: Called several times a second.
+        grace: Seconds between interrupting what it started and killing it.
+        announced: See `ProcessTree`.
+
+    Returns:
+        Why it was ended from here, None when it ended by itself; and its exit status.
+    """
+    with _signals() as received:
+        process = start()
+        tree = ProcessTree(process, announced)
+        try:
+            verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
+        finally:
+            tree.kill()
+    on_poll()
+    return verdict, process.returncode
 
 
 class ProcessTree:
     """A process and everything below it, sessions and orphans included.
 
     Descendants are remembered from poll to poll: a kernel lives in its own session, and would be
-    out of sight once its parent had died.
+    out of sight once its parent had died. A warm kernel is no descendant; it is announced in a
+    file before it runs anything.
     """
 
-    def __init__(self, root: subprocess.Popen[bytes]) -> None:
+    def __init__(self, root: subprocess.Popen[bytes], announced: Path | None = None) -> None:
         import psutil
 
         self.root = root
+        self._announced = announced
         self._process = psutil.Process(root.pid)
         self._seen: set[psutil.Process] = set()
 
@@ -112,6 +167,10 @@ class ProcessTree:
         """Remembers the descendants there are now."""
         import psutil
 
+        kernel = ProcessId.read(self._announced) if self._announced else None
+        if kernel is not None and kernel.is_alive():
+            with contextlib.suppress(psutil.Error):
+                self._seen.add(psutil.Process(kernel.pid))
         with contextlib.suppress(psutil.Error):
             for parent in [self._process, *self._seen]:
                 if parent.is_running():
@@ -214,7 +273,8 @@ def _start(folder: Path, environment: dict[str, str], log: IO[bytes]) -> subproc
     )
 
 
-def _environment(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+def environment_of(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+    """Returns the environment of a process that carries a run out."""
     files = [str(Path(file).resolve()) for file in plugin_files]
     inherited = os.environ.get("TUNEBOOK_PLUGIN_FILES", "")
     return {
@@ -222,6 +282,13 @@ def _environment(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[
         "TUNEBOOK_RUN_DIR": str(run.path.resolve()),
         "TUNEBOOK_PLUGIN_FILES": os.pathsep.join([*filter(None, [inherited]), *files]),
     }
+
+
+def _read_kernel(folder: Path) -> dict[str, str]:
+    with contextlib.suppress(OSError, ValueError):
+        content: dict[str, str] = json.loads((folder / KERNEL_KIND).read_text(encoding="utf-8"))
+        return content
+    return {}
 
 
 def _read_outcome(folder: Path, returncode: int | None) -> Outcome:

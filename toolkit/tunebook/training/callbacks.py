@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tunebook.errors import MachineError, Problem, TrainingError
 from tunebook.events import Evaluated, EventLog, StepTaken
 from tunebook.records import write_problem
 from tunebook.tasks.text_classification import load_trainable, trainable_state
+from tunebook.training import processes
+from tunebook.training.precision import device
 
 REPORTS = 200
 """Step events of a whole training, so that a long run doesn't write a line a step."""
@@ -52,6 +55,8 @@ class BestWeights(TrainerCallback):
         minimise: Whether the score is better the lower it is.
     """
 
+    FILE = "best.safetensors"
+
     def __init__(
         self,
         model: nn.Module,
@@ -63,7 +68,7 @@ class BestWeights(TrainerCallback):
         minimise: bool = False,
     ) -> None:
         self.model = model
-        self.path = folder / "best.safetensors"
+        self.path = folder / self.FILE
         self.score = score
         self.stopping = stopping
         self.log = log
@@ -89,11 +94,26 @@ class BestWeights(TrainerCallback):
             control.should_training_stop = self.stopped_early = True
         return control
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_step": self.best_step, "waited": self._waited}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.best, self.best_step = state["best"], state["best_step"]
+        self._waited = state["waited"]
+
+    def take(self, file: Path) -> None:
+        """Takes the best weights so far from a checkpoint's file, which stays."""
+        temporary = self.path.with_suffix(".tmp")
+        shutil.copyfile(file, temporary)
+        temporary.replace(self.path)
+
     @property
     def _threshold(self) -> float:
         return self.stopping.threshold if self.stopping else 0.0
 
     def _save(self) -> None:
+        if not processes.is_first():
+            return
         temporary = self.path.with_suffix(".tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +126,7 @@ class BestWeights(TrainerCallback):
 
     def restore(self) -> None:
         """Puts the best weights back into the model and removes the file."""
-        if self.best is not None:
+        if self.best is not None and processes.is_first():
             load_trainable(self.model, load_file(str(self.path)))
             self.path.unlink()
 
@@ -125,11 +145,20 @@ class Reporter(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started = time.perf_counter()
 
+    def state_dict(self) -> dict[str, Any]:
+        losses = [float(loss) for loss in self.losses]
+        return {"seconds": time.perf_counter() - self.started, "losses": losses}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.started = time.perf_counter() - state["seconds"]
+        self.losses.extend(torch.tensor(loss, device=device()) for loss in state["losses"])
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step
         if step % self.every and step != self.total_steps:
             return
-        loss = float(torch.stack(self.losses).mean()) if self.losses else math.nan
+        # all processes report at the same steps
+        loss = float(processes.mean(torch.stack(self.losses).mean())) if self.losses else math.nan
         self.losses.clear()
         if not math.isfinite(loss):
             raise TrainingError(

@@ -12,7 +12,7 @@ from torch import nn
 from tunebook.config import TrainingConfig
 from tunebook.contracts import GroupOf, ParamGroup
 from tunebook.models.layers import Layers, find_layers
-from tunebook.records import find_run
+from tunebook.records import RunDirectory, find_run
 
 HEAD = "head."
 BACKBONE = "backbone."
@@ -28,6 +28,7 @@ class Context:
     free_positions: int | None = None
     weights: str | None = None
     primary: str | None = None
+    scores: Collection[str] = ()
     lower_is_better: Collection[str] = ()
     tasks: tuple[str, ...] = ()
     _encode: Callable[[str], list[int]] | None = None
@@ -45,6 +46,7 @@ class Context:
         free_positions: int | None = None,
         weights: str | None = None,
         primary: str | None = None,
+        scores: Collection[str] = (),
         lower_is_better: Collection[str] = (),
         encode: Callable[[str], list[int]] | None = None,
         note: Callable[[str], None] | None = None,
@@ -58,6 +60,7 @@ class Context:
             free_positions: What the longest input leaves of the model's window.
             weights: Hash of the pretrained weights.
             primary: The validation score that choices are made on.
+            scores: Validation scores that there are.
             lower_is_better: Validation scores that are better the lower they are.
             encode: Makes token numbers of a text, without special tokens.
             note: Told what a reader of the run should know.
@@ -69,6 +72,7 @@ class Context:
             free_positions=free_positions,
             weights=weights,
             primary=primary,
+            scores=scores,
             lower_is_better=lower_is_better,
             tasks=getattr(model, "tasks", ()),
             _encode=encode,
@@ -161,7 +165,7 @@ def _runs_dir() -> Path:
     """Earlier runs lie beside the one that a command has started, else where the runner looks."""
     started = os.environ.get("TUNEBOOK_RUN_DIR")
     if started:
-        return Path(started).parents[1]
+        return RunDirectory(Path(started)).runs_dir
     return Path(os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
 
 

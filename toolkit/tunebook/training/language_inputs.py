@@ -64,6 +64,12 @@ class LanguageInputs(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.pieces)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rng.bit_generator.state = state["rng"]
+
     def __getitem__(self, rows: Sequence[int]) -> Batch:
         return padded([self.spoil(self.pieces[row], self.rng) for row in rows], self.pad)
 

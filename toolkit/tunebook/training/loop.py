@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,29 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from tunebook.config import ALONE, MEAN, TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.events import EventLog
+from tunebook.training import processes
 from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.dropout import packed_dropout
 from tunebook.training.inputs import Batch, Inputs
+from tunebook.training.loop_state import outcome, put_outcome
 from tunebook.training.mixture import TaskMixture, bucketed
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import predict_logits
+from tunebook.training.resuming import Resumable
 
 Scorer = Callable[[np.ndarray], Mapping[str, float]]
+
+NAME = "training"
+"""What events and checkpoints call the task stage."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class TrainingResult:
     Attributes:
         steps: Optimiser steps taken.
         best: Best validation score, and the step it was reached at.
-        seconds: Wall time of the loop, evaluations included.
+        seconds: Wall time of the loop, evaluations included; of a resumed training, of the steps
+            that count.
         examples_per_second: Inputs trained on, over the time spent in steps.
     """
 
@@ -63,9 +71,10 @@ class TrainingJob:
     Attributes:
         score: Scores of validation logits, by name.
         primary: The score that the best weights are chosen by.
-        folder: Where checkpoints lie.
+        folder: Where the best weights lie meanwhile.
         loss: Mean loss of a batch's logits and targets.
         minimise: Whether the primary score is better the lower it is.
+        checkpoints: Those of the run, None to keep none.
         tasks: By name, the jobs that share this one's model; none for a single task.
     """
 
@@ -81,6 +90,7 @@ class TrainingJob:
     loss: nn.Module = field(default_factory=nn.CrossEntropyLoss)
     minimise: bool = False
     log: EventLog = field(default_factory=lambda: EventLog(None))
+    checkpoints: Checkpoints | None = None
     tasks: Mapping[str, TrainingJob] = field(default_factory=dict)
 
     @property
@@ -122,11 +132,17 @@ def joint_job(
 def train(job: TrainingJob) -> TrainingResult:
     """Trains `job.prepared.model` in place and restores its best weights.
 
+    Where an earlier attempt at the run has left a checkpoint of it, it goes on from there.
+
     Raises:
         TrainingError: The loss is not finite.
-        MachineError: Checkpoints cannot be written.
+        MachineError: The best weights cannot be written.
     """
     model = job.prepared.model
+    place = job.checkpoints.next_training(NAME) if job.checkpoints else None
+    found = place.found if place else None
+    if found is not None and found.done:
+        return TrainingResult(**put_outcome(model, found))
     total = planned_steps(job.config, len(job.train))
     best = BestWeights(
         model, job.folder, job.primary, job.config.early_stopping, job.log, minimise=job.minimise
@@ -145,21 +161,21 @@ def train(job: TrainingJob) -> TrainingResult:
     )
     trainer.remove_callback(PrinterCallback)
     reporter = Reporter(job.log, total, lambda: trainer.examples_seen)
-    trainer.reporter = reporter
+    trainer.reporter, trainer.best = reporter, best
     trainer.add_callback(reporter)
     if device().type == "cpu":
         keep_freed_memory()
-    started = time.perf_counter()
-    if job.prepared.before is not None or not total:
+    if (job.prepared.before is not None or not total) and found is None:
         trainer.evaluate()  # what the stages before have made may be the best there is
     if total:
+        processes.seed_apart(job.seed)
         with packed_dropout(model):
-            trainer.train()
-    seconds = time.perf_counter() - started
+            trainer.run(place)
+    seconds = trainer.seconds
     if job.config.restore_best:
         best.restore()
     steps = trainer.state.global_step
-    return TrainingResult(
+    result = TrainingResult(
         steps,
         total,
         steps / steps_per_epoch(job.config, len(job.train)),
@@ -170,6 +186,10 @@ def train(job: TrainingJob) -> TrainingResult:
         trainer.evaluation_seconds,
         trainer.examples_seen / max(seconds - trainer.evaluation_seconds, 1e-9),
     )
+    if place is not None:
+        buffers = trainer.changed_buffers()
+        place.write_end(steps, seconds, lambda: outcome(model, buffers, result.to_dict()))
+    return result
 
 
 def steps_per_epoch(config: TrainingConfig, rows: int) -> int:
@@ -186,7 +206,7 @@ def planned_steps(config: TrainingConfig, rows: int) -> int:
     return min(steps, config.max_steps or steps)
 
 
-class TrainingLoop(Trainer):
+class TrainingLoop(Resumable, Trainer):
     """Trainer with shuffled length buckets, fused AdamW over the strategy's groups, and scores.
 
     A strategy's own trainer class is put behind it, see `trainer_class`.
@@ -195,17 +215,18 @@ class TrainingLoop(Trainer):
     def __init__(self, *args: Any, job: TrainingJob, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.job = job
-        self.examples_seen = 0
-        self.evaluation_seconds = 0.0
         self.reporter: Reporter | None = None
+        self.best: BestWeights | None = None
         self.losses = {n: each.loss.to(self.args.device) for n, each in job.by_task.items()}
 
     def get_train_dataloader(self) -> DataLoader[Batch]:
         config = self.job.config
+        batches = bucketed(self.job.train, config.batch_size, self.job.seed)
+        if processes.count() > 1:  # accelerate would share out a batch sampler in its own way
+            shares = processes.shared(self.job.train)
+            return EpochLoader(shares, sampler=batches, batch_size=None)
         return EpochLoader(
-            self.job.train,
-            sampler=bucketed(self.job.train, config.batch_size, self.job.seed),
-            batch_size=None,
+            _WholeBatches(self.job.train), batch_sampler=batches, collate_fn=_as_it_is
         )
 
     def create_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
@@ -221,17 +242,27 @@ class TrainingLoop(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        labels = inputs.pop("labels")
+        labels, counts = inputs.pop("labels"), inputs.pop("counts", None)
         logits = model(**inputs)
-        loss = self.losses[inputs.get("task", ALONE)](logits.float(), labels)
-        self.examples_seen += len(labels)
+        criterion = self.losses[inputs.get("task", ALONE)]
+        loss, rows = processes.weigh(criterion(logits.float(), labels), criterion, labels, counts)
+        self.examples_seen += rows
         if self.reporter is not None:
             self.reporter.losses.append(loss.detach())
         return (loss, logits) if return_outputs else loss
 
+    def kept_files(self) -> dict[str, Path]:
+        kept = self.best is not None and self.best.best is not None
+        return {BestWeights.FILE: self.best.path} if kept else {}
+
+    def take_files(self, folder: Path) -> None:
+        if self.kept_files():
+            self.best.take(folder / BestWeights.FILE)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         started = time.perf_counter()
-        scores = {f"eval_{name}": value for name, value in self.job.scores().items()}
+        found = processes.of_first(self.job.scores() if processes.is_first() else None)
+        scores = {f"eval_{name}": value for name, value in found.items()}
         self.evaluation_seconds += time.perf_counter() - started
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, scores
@@ -240,10 +271,27 @@ class TrainingLoop(Trainer):
 
 
 class EpochLoader(DataLoader[Batch]):
-    """Loader whose sampler yields whole batches and knows the epoch."""
+    """Loader whose sampler of batches knows the epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        self.sampler.set_epoch(epoch)
+        (self.batch_sampler or self.sampler).set_epoch(epoch)
+
+
+class _WholeBatches(Dataset[Batch]):
+    """Inputs whose items are batches, for loaders that would ask for row after row."""
+
+    def __init__(self, inputs: Any) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        return self.inputs[rows]
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
 def trainer_class(base: type | None) -> type:
@@ -282,6 +330,7 @@ def trainer_arguments(job: TrainingJob, total: int) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,
+        ddp_timeout=round(processes.WAIT.total_seconds()),
     )
 
 

@@ -23,6 +23,7 @@ from tunebook.errors import DataError, Problem
 from tunebook.events import EventLog, Noted
 from tunebook.models.load import family, load_language_model
 from tunebook.training.batching import longest_first
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.language_inputs import LanguageInputs
 from tunebook.training.language_models import MEASURES
 from tunebook.training.low_rank import low_rank_updates
@@ -46,6 +47,7 @@ class Pretraining:
         backbone: What is adapted, in place.
         max_tokens: Longest input, special tokens included.
         scratch: Where the loop may write.
+        checkpoints: Those of the run, None to keep none.
         adapter: Makes an adapter of the backbone the only thing in it that learns, for the method
             of that name, by the backbone with its head.
     """
@@ -62,6 +64,7 @@ class Pretraining:
     scratch: Path
     log: EventLog
     adapter: Callable[[nn.Module], AbstractContextManager[None]] | None = None
+    checkpoints: Checkpoints | None = None
 
 
 def pretrain(job: Pretraining) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def _learn(
     settings = {setting: getattr(config, setting) for setting in SETTINGS} | changes
     groups = decayed_groups(learner, config.learning_rate, config.weight_decay)
     stage = Stage(name, NAME, learner, inputs, groups, settings)
-    return run_stage(stage, job.precision, job.seed, job.scratch, job.log)
+    return run_stage(stage, job.precision, job.seed, job.scratch, job.log, job.checkpoints)
 
 
 @contextmanager

@@ -18,9 +18,11 @@ from tunebook.events import Event, EventLog, StageStep, StepTaken
 from tunebook.forms import TaskForm
 from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.callbacks import Reporter
+from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.dropout import packed_dropout
 from tunebook.training.inputs import Batch, TokenInputs
 from tunebook.training.loop import TrainingJob, TrainingLoop, planned_steps, trainer_arguments
+from tunebook.training.loop_state import outcome, put_outcome
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import encode_features
 from tunebook.training.probe import init_head_from_probe
@@ -37,6 +39,7 @@ class Stages:
         folder: Where the loop may write.
         form: What the targets are.
         balanced: Whether classes weigh the same in the head's linear model.
+        checkpoints: Those of the run, None to keep none.
     """
 
     model: nn.Module
@@ -48,10 +51,11 @@ class Stages:
     log: EventLog
     form: TaskForm
     balanced: bool = False
+    checkpoints: Checkpoints | None = None
 
     def run(self, stage: Stage) -> dict[str, Any]:
         """Trains `stage.model` in place; see `run_stage`."""
-        return run_stage(stage, self.precision, self.seed, self.folder, self.log)
+        return run_stage(stage, self.precision, self.seed, self.folder, self.log, self.checkpoints)
 
     def fit_head(self, c: float) -> None:
         """Puts a linear model of the features of the training split into the head."""
@@ -63,15 +67,26 @@ class Stages:
 
 
 def run_stage(
-    stage: Stage, precision: Precision, seed: int, folder: Path, log: EventLog
+    stage: Stage,
+    precision: Precision,
+    seed: int,
+    folder: Path,
+    log: EventLog,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, Any]:
     """Trains `stage.model` in place, to the last step; returns steps, epochs, time and speed.
 
-    Batches are length buckets, as in the task stage; nothing is evaluated or kept on disk.
+    Batches are length buckets, as in the task stage; nothing is evaluated. Where an earlier
+    attempt at the run has left a checkpoint of the stage, it goes on from there.
 
     Raises:
         TrainingError: The loss is not finite.
     """
+    place = checkpoints.next_training(stage.name) if checkpoints else None
+    if place is not None and place.found is not None and place.found.done:
+        about = put_outcome(stage.model, place.found)
+        stage.model.eval()
+        return about
     config = TrainingConfig(**stage.training)
     job = TrainingJob(
         prepared=Prepared(stage.model, stage.groups),
@@ -92,21 +107,25 @@ def run_stage(
         train_dataset=stage.inputs,
     )
     trainer.remove_callback(PrinterCallback)
-    told = _StageLog(stage.name, log)
+    told = _StageLog(stage.name, EventLog(None) if place and place.repeated else log)
     trainer.reporter = Reporter(told, total, lambda: trainer.examples_seen)
     trainer.add_callback(trainer.reporter)
     if device().type == "cpu":
         keep_freed_memory()
     with packed_dropout(stage.model), _advice(stage):
-        output = trainer.train()
+        trainer.run(place)
     stage.model.eval()
-    seconds = output.metrics["train_runtime"]
-    return {
+    seconds = trainer.seconds
+    about = {
         "steps": trainer.state.global_step,
         "epochs": trainer.examples_seen / len(stage.inputs),
         "seconds": seconds,
         "examples_per_second": trainer.examples_seen / max(seconds, 1e-9),
     }
+    if place is not None:
+        model, buffers = stage.model, trainer.changed_buffers()
+        place.write_end(about["steps"], seconds, lambda: outcome(model, buffers, about))
+    return about
 
 
 def decayed_groups(model: nn.Module, rate: float, decay: float) -> list[ParamGroup]:

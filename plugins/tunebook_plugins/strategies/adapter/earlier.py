@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,23 @@ def find_adapter(name: str, run: str, context: StrategyContext) -> EarlierAdapte
     """
     given = Path(run).expanduser()
     is_run = not _is_folder(given) or (given / "record.json").is_file()
-    model = context.model_of(str(given)) if is_run else given
+    model = _model_of(name, str(given), context) if is_run else given
     for folder in (model / "native" / name, model / "native", model):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return EarlierAdapter(name, folder, model)
     raise ConfigError(_no_adapter(name, run, model))
+
+
+def _model_of(name: str, run: str, context: StrategyContext) -> Path:
+    try:
+        return context.model_of(run)
+    except ConfigError as error:
+        where = f"strategy.adapters.{name}.run"
+        told = (
+            replace(each, where=where, found=f"{each.found} in {each.where}")
+            for each in error.problems
+        )
+        raise ConfigError(*told) from error
 
 
 def _is_folder(path: Path) -> bool:

@@ -106,13 +106,16 @@ def _untrained(block: Block, new: Sequence[str]) -> Iterator[Problem]:
         )
     stays = bool(fusions(block)) or block.adapters[-1] not in made
     if made and stays and not fused:
+        last = block.adapters[-1] in made
         yield Problem(
             "composition.not_trained",
             "composition",
             "the new adapter last, where it is trained"
             + (", and no `fuse`, which would be trained alone" if fusions(block) else ""),
             f"`{made[-1]}` in `{block}`",
-            f"put `{made[-1]}` last, or name the run that trained it in `adapters`",
+            f"leave `fuse` out, or leave `{made[-1]}` out and train the fusion alone"
+            if last
+            else f"put `{made[-1]}` last, or name the run that trained it in `adapters`",
         )
 
 

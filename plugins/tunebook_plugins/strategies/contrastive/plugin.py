@@ -31,7 +31,7 @@ class ContrastiveConfig(PluginConfig):
         1000, ge=1, description="Upper bound of optimiser steps; null for none."
     )
     batch_size: int = Field(32, ge=1, description="Pairs in one step on one device.")
-    learning_rate: float = Field(1e-4, gt=0, le=10, description="Peak rate of the encoder.")
+    learning_rate: float = Field(4e-5, gt=0, le=10, description="Peak rate of the encoder.")
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps with a rising rate.")
     loss: Literal["cosine", "margin"] = Field(
         "cosine",

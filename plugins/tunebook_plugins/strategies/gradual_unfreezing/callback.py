@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,18 @@ class Unfreezing(TrainerCallback):
         if self._waited >= self.config.patience:
             self._plateaus, self._waited = self._plateaus + 1, 0
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "opened": self.opened,
+            "plateaus": self._plateaus,
+            "waited": self._waited,
+            "best": self._best,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.opened, self._plateaus = state["opened"], state["plateaus"]
+        self._waited, self._best = state["waited"], state["best"]
+
     def _due(self, state: Any) -> int:
         """Returns how many stages should be open."""
         if self.config.unfreeze == "plateau":
@@ -105,13 +117,12 @@ class Unfreezing(TrainerCallback):
     def _value(self, metrics: dict[str, float]) -> float:
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
         if self.score not in scores:
-            raise ConfigError(
-                Problem(
-                    "strategy.score",
-                    "strategy.score",
-                    "a score of one of the case's metrics",
-                    f"`{self.score}`",
-                    did_you_mean(self.score, sorted(scores)),
-                )
-            )
+            raise ConfigError(unknown_score(self.score, scores))
         return scores[self.score]
+
+
+def unknown_score(score: str, scores: Iterable[str]) -> Problem:
+    """Returns the problem that `score` is none of `scores`."""
+    expected = "a score of one of the case's metrics"
+    fix = did_you_mean(score, sorted(scores))
+    return Problem("strategy.score", "strategy.score", expected, f"`{score}`", fix)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from torch import nn
 
 from tunebook.contracts import Prepared, StrategyContext
 from tunebook.errors import ConfigError, Problem
 from tunebook_plugins.native import save_backbone
-from tunebook_plugins.strategies.gradual_unfreezing.callback import Stage, Unfreezing
+from tunebook_plugins.strategies.gradual_unfreezing.callback import Stage, Unfreezing, unknown_score
 from tunebook_plugins.strategies.gradual_unfreezing.plugin import GradualUnfreezingConfig
 
 
@@ -24,7 +24,7 @@ class GradualUnfreezing:
         self.config = config
 
     def prepare(self, model: nn.Module, context: StrategyContext) -> Prepared:
-        problems = [*self._problems(context.layers)]
+        problems = [*self._problems(context.layers), *self._score_problems(context.scores)]
         if problems:
             raise ConfigError(*problems)
         stages = self._stages(context.layers)
@@ -48,6 +48,12 @@ class GradualUnfreezing:
         down, size = list(range(count, 0, -1)), self.config.layers_per_stage
         blocks = [down[start : start + size] for start in range(0, count, size)]
         return blocks + ([[0]] if self.config.train_embeddings else [])
+
+    def _score_problems(self, scores: Collection[str]) -> Iterator[Problem]:
+        """Yields a score that nothing gives, before an epoch is spent; `scores` may be unknown."""
+        score = self.config.score
+        if scores and score is not None and score not in scores:
+            yield unknown_score(score, scores)
 
     def _problems(self, count: int) -> Iterator[Problem]:
         if self.config.stages is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 from pydantic import Field
 
 from tunebook.config import PluginConfig
 from tunebook.specs import StrategyPlugin, hookimpl
 
 LayerNumber = Annotated[int, Ge(-1000), Le(1000)]
+LayerNumbers = Annotated[tuple[LayerNumber, ...], MinLen(1)]
 
 
 class GradualUnfreezingConfig(PluginConfig):
@@ -41,7 +42,7 @@ class GradualUnfreezingConfig(PluginConfig):
     )
     layers_per_stage: int = Field(1, ge=1, le=1000, description="Layers that open together.")
     train_embeddings: bool = Field(True, description="Open the embeddings as the last stage.")
-    stages: tuple[tuple[LayerNumber, ...], ...] | None = Field(
+    stages: tuple[LayerNumbers, ...] | None = Field(
         None,
         description=(
             "The stages after the head's, instead of the two fields above: 1 is the lowest layer, "
