@@ -48,6 +48,8 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["leaderboard", "no-such-batch"],
         ["run", "medical_coding", "-p", "stratgy=lora"],
         ["check", "no-such-plugin"],
+        ["kernel", "status"],
+        ["kernel", "--help"],
         ["batch", "medical_coding", "--grid", "seed=1..3", "--dry-run"],
         ["batch", "medical_coding", "--grid", "stratgy=lora"],
         ["batches"],
