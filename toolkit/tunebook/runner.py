@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tunebook.cache import file_sha256
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
@@ -18,7 +19,11 @@ from tunebook.environment import hardware
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.gallery import save_gallery
 from tunebook.evaluation.html import write_report
-from tunebook.evaluation.predictions import predictions_frame, write_predictions
+from tunebook.evaluation.predictions import (
+    frame_sha256,
+    predictions_frame,
+    write_predictions,
+)
 from tunebook.evaluation.report import evaluate
 from tunebook.events import EventLog, Listener, RunEnded
 from tunebook.forms import TaskForm
@@ -33,7 +38,7 @@ from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema, plugin_configs
 from tunebook.shared_work import SharedWork
-from tunebook.sources import source_sha256
+from tunebook.sources import home_package, source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
@@ -178,7 +183,7 @@ class Execution(Journal):
                 self.warn(text)
         else:
             self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware() | processes.about())
+        self.write(hardware=hardware() | processes.about(), code=code_of(self.case, self.host))
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -221,6 +226,7 @@ class Execution(Journal):
             self.notify("tunebook_evaluated", run=self.record, report=report)
         with self.stage("saving"):
             subjects.save(self.directory.model, prepared)
+        self.tell_outputs(weights_in(self.directory.path))
         self.finish("succeeded")
         if pictures:
             with self.stage("report"):
@@ -304,12 +310,10 @@ class Execution(Journal):
         )
         form = dataset.form
         predictions = form.predictions(dataset.targets("test"), form.decode(logits))
-        write_predictions(
-            predictions_frame(dataset.split("test"), predictions, form),
-            form,
-            place.predictions,
-            place.errors,
-        )
+        frame = predictions_frame(dataset.split("test"), predictions, form)
+        write_predictions(frame, form, place.predictions, place.errors)
+        named = f"predictions of {task}" if task else "predictions"
+        self.tell_outputs({named: frame_sha256(frame)})
         return evaluate(
             predictions,
             metrics=[self.host.create("metric", m) for m in case.metrics],
@@ -321,6 +325,10 @@ class Execution(Journal):
             seed=case.seed,
         )
 
+    def tell_outputs(self, hashes: Mapping[str, str]) -> None:
+        """Records what came out, to the last bit."""
+        self.write(outputs=self.record.outputs | hashes)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a stage, and tells of it and of what it took from the cache."""
@@ -331,11 +339,10 @@ class Execution(Journal):
 
     def _basis(self, datasets: Datasets, precision: Precision) -> dict[str, Any]:
         """Returns what the rest of the run stands on, the pretrained weights aside."""
-        homes = [plugin.home for plugin in _used_plugins(self.case, self.host)]
         about = hardware()
         return {
             "data": {name: dataset.fingerprint for name, dataset in datasets.items()},
-            "code": {home: source_sha256(home) for home in sorted({"tunebook", *homes})},
+            "code": self.record.code,
             "packages": self.record.versions,
             "machine": {name: about[name] for name in ("cpu", "threads", "gpu")},
             "precision": precision.name,
@@ -350,6 +357,18 @@ def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
             return directory
     root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
     return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}")
+
+
+def code_of(case: CaseConfig, host: PluginHost) -> dict[str, str]:
+    """Returns the SHA-256 of the source of tunebook and of what the plugins of a case are in."""
+    homes = {home_package(plugin.home) for plugin in _used_plugins(case, host)}
+    return {home: source_sha256(home) for home in sorted({"tunebook", *homes})}
+
+
+def weights_in(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each file of weights of a run's model, by path."""
+    files = sorted((folder / "model").rglob("*.safetensors"))
+    return {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
 
 
 def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
