@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from tunebook.cache import file_sha256
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
@@ -29,16 +28,16 @@ from tunebook.events import EventLog, Listener, RunEnded
 from tunebook.forms import TaskForm
 from tunebook.host import PluginHost
 from tunebook.journal import Journal
-from tunebook.outcomes import UsedPlugin, home_of, recorded
+from tunebook.outcomes import recorded
 from tunebook.ownership import RUNS, owned
 from tunebook.progress import progress_listener
+from tunebook.provenance import code_of, used_plugins, weights_in
 from tunebook.records import EvalReport, RunDirectory, TaskRecord
 from tunebook.resumption import asked_to_resume, check_readable, check_same_case, finished
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
-from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.schema import CaseSchema
 from tunebook.shared_work import SharedWork
-from tunebook.sources import home_package, source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
@@ -147,7 +146,7 @@ def execute(
         shown = [progress_listener()] if listeners is None else listeners
         log = EventLog(directory.events_file, shown)
         execution = Execution(case, host, directory, log, resumes)
-        with recorded(directory.path, execution.fail, _used_plugins(case, host)):
+        with recorded(directory.path, execution.fail, used_plugins(case, host)):
             execution.go(pictures=pictures)
     return Run(directory)
 
@@ -357,29 +356,6 @@ def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
             return directory
     root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
     return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}")
-
-
-def code_of(case: CaseConfig, host: PluginHost) -> dict[str, str]:
-    """Returns the SHA-256 of the source of tunebook and of what the plugins of a case are in."""
-    homes = {home_package(plugin.home) for plugin in _used_plugins(case, host)}
-    return {home: source_sha256(home) for home in sorted({"tunebook", *homes})}
-
-
-def weights_in(folder: Path) -> dict[str, str]:
-    """Returns the SHA-256 of each file of weights of a run's model, by path."""
-    files = sorted((folder / "model").rglob("*.safetensors"))
-    return {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
-
-
-def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
-    """Returns the plugins of a case, each under the name that the host has for it."""
-    used = {
-        (kind, config.kind): host.get(kind, config.kind) for kind, config in plugin_configs(case)
-    }
-    return [
-        UsedPlugin(kind, host.named(kind, name), home_of(plugin.factory))
-        for (kind, name), plugin in used.items()
-    ]
 
 
 def _about_data(dataset: Dataset) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Repeatable:
         """Returns what a record would say before training."""
         from tunebook.environment import hardware, package_versions
         from tunebook.journal import plugins_of
-        from tunebook.runner import code_of
+        from tunebook.provenance import code_of
         from tunebook.subject import resolve_base
         from tunebook.subjects import load_datasets
         from tunebook.training.precision import choose_precision
