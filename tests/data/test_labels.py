@@ -113,6 +113,7 @@ def test_a_number_is_read_from_itself_and_from_its_text(number: float) -> None:
         (NUMBERS, math.nan, "data.not_finite"),
         (NUMBERS, "nan", "data.not_finite"),
         (NUMBERS, 10**400, "data.not_finite"),
+        (NUMBERS, -1e308, "data.not_finite"),  # whose square is infinite
     ],
 )
 def test_a_bad_label_is_told_with_row_and_column(

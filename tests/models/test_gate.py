@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,22 @@ def test_a_corrupt_weight_file_is_told(model: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_backbone(model)
     assert caught.value.problems[0].code == "model.cannot_load"
+
+
+def test_a_large_vocabulary_raises_no_false_alarm(tiny_bert: Path, tmp_path: Path) -> None:
+    """transformers 4.57 takes every large tokenizer that it knows nothing of for Mistral's."""
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "large"))
+    content = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary |= {f"word{number}": number for number in range(len(vocabulary), 100_001)}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    told: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    logger.addHandler(handler)
+    try:
+        assert load_tokenizer(folder).vocab_size > 100_000
+    finally:
+        logger.removeHandler(handler)
+    assert not [text for text in told if "regex" in text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -62,8 +63,6 @@ def cluster(tmp_path: Path) -> Iterator[Callable[..., tuple[str, list[subprocess
             while not file.exists() or not file.read_text().strip():
                 assert time.monotonic() < until
                 time.sleep(0.05)
-        import json
-
         return json.loads(file.read_text())["address"], started
 
     yield start
@@ -88,7 +87,6 @@ def test_a_cluster_that_vanishes_loses_what_ran_and_nothing_hangs(
         assert end.detail
         assert not executor.running()
         trial.wait(lambda: not alive([pid]), "the end of the command", 30)
-        time.sleep(1.2)
         with pytest.raises(MachineError) as caught:
             _ = [executor.slots for _ in range(20) if not time.sleep(0.2)]
         assert caught.value.problems[0].code == "executor.gone"
@@ -145,6 +143,20 @@ if not os.path.exists(once):
     finally:
         executor.close()
     assert end == Ended(attempt.key, "exited", 0, "")
+
+
+def test_a_change_of_mind_holds_no_slot(tmp_path: Path) -> None:
+    executor = dask(workers=1)
+    trial = Trial(executor, tmp_path)
+    try:
+        for _ in range(3):
+            attempt = trial.start("time.sleep(600)")
+            executor.stop(attempt.key, kill=True)
+            assert trial.end_of(attempt).kind == "stopped"
+        _, end = trial.run("pass")
+    finally:
+        executor.close()
+    assert end == Ended(end.key, "exited", 0, "")
 
 
 def test_a_folder_that_workers_do_not_see_is_lost_with_advice(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def test_two_processes_come_to_the_losses_and_metrics_of_one(
     case = write_case(tmp_path, still_bert, strategy=strategy)
     host = PluginHost()
     runs = {
-        count: launch(make_plan(host, str(case), {}), host, tmp_path / "runs", processes=count)
+        count: launch(
+            replace(make_plan(host, str(case), {}), processes=count), host, tmp_path / "runs"
+        )
         for count in (1, 2)
     }
     (one, alone), (two, together) = runs[1], runs[2]
@@ -82,7 +85,7 @@ def test_two_processes_come_to_the_losses_and_metrics_of_one(
     np.testing.assert_allclose(steps[0], steps[1], rtol=1e-5)
     scores = [[e["scores"]["macro_f1"] for e in told(run, "evaluation")] for run in (one, two)]
     np.testing.assert_allclose(*scores, rtol=1e-6)
-    logits = [Run(run).classifier().logits(["heart and blood", "bone"]) for run in (one, two)]
+    logits = [Run(run).classifier.logits(["heart and blood", "bone"]) for run in (one, two)]
     np.testing.assert_allclose(*logits, rtol=1e-3, atol=1e-4)
     assert alone.report is not None
     assert together.report is not None
@@ -147,7 +150,7 @@ def test_what_several_processes_cannot_do_is_refused_before_anything_is_made(
     name = str(write_case(tmp_path, tiny_bert, **changes)) if case == "own" else case
     host = PluginHost()
     with pytest.raises(ConfigError) as caught:
-        launch(make_plan(host, name, {}), host, tmp_path / "runs", processes=count)
+        launch(replace(make_plan(host, name, {}), processes=count), host, tmp_path / "runs")
     assert [problem.code for problem in caught.value.problems] == codes
     assert all(problem.fix for problem in caught.value.problems)
     assert not (tmp_path / "runs").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,21 @@ def test_an_average_is_a_weighted_mean(models: dict[str, Path], earlier: dict[st
     assert torch.allclose(vectors(alone.model, rows), vectors(twice.model, rows), atol=1e-5)
 
 
+def test_an_average_knows_its_weights(models: dict[str, Path], earlier: dict[str, Path]) -> None:
+    """All the weight on one of two different adapters is that adapter alone."""
+    rows = [[2, 7, 8, 3], [2, 17, 18, 3]]
+
+    def states(composition: Any, **names: str) -> torch.Tensor:
+        strategy = adapter(adapters=of(earlier, **names), composition=composition)
+        return vectors(prepare(models["bert"], strategy).model, rows)
+
+    alone = {name: states({"stack": [name]}, **{name: name}) for name in ("one", "two")}
+    assert not torch.allclose(alone["one"], alone["two"], atol=1e-4)
+    for name, weights in {"one": [1, 0], "two": [0, 1]}.items():
+        mixed = {"average": ["one", "two"], "weights": weights}
+        assert torch.allclose(states(mixed, one="one", two="two"), alone[name], atol=1e-5)
+
+
 def test_a_fusion_starts_between_its_adapters_and_stays_near_the_identity(
     models: dict[str, Path], earlier: dict[str, Path]
 ) -> None:
@@ -243,6 +259,21 @@ def test_an_adapter_of_other_weights_is_refused(earlier: dict[str, Path], tmp_pa
     (problem,) = caught.value.problems
     assert problem.code == "adapter.other_backbone"
     assert problem.found.startswith("one for weights ")
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_an_adapter_of_weights_that_its_run_had_moved_is_refused(
+    models: dict[str, Path], earlier: dict[str, Path], tmp_path: Path, method: str
+) -> None:
+    """The pretrained file is the same, but the adapter stood in a model that had read on."""
+    folder = Path(shutil.copytree(earlier["one"], tmp_path / "moved"))
+    about = json.loads((folder / "tunebook.json").read_text())
+    about["case"]["pretraining"] = {"method": method}
+    (folder / "tunebook.json").write_text(json.dumps(about))
+    strategy = adapter(adapters={"one": {"run": str(folder)}}, composition="stack(one, task)")
+    problem = problem_of(prepare, models["bert"], strategy)
+    assert problem.code == "adapter.other_backbone"
+    assert problem.found == "one for weights that its run had pretrained further"
 
 
 @pytest.mark.parametrize("method", ["double_seq_bn", "lora", "prefix_tuning"])

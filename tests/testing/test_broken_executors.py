@@ -1,6 +1,6 @@
 """Every check of executors can fail, and none fails for the executor that keeps its contract.
 
-They carry out real commands, so that a broken one is put to its own check and a few plain ones.
+They carry out real commands, so that a broken one is put to its own check alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from tunebook.testing import CHECKS, checks_for
 from tunebook.testing.running import run_check
 
 OWN = [check_id for check_id in CHECKS if check_id.startswith("executor/")]
-PLAIN = ("executor/success-is-told", "executor/an-exception-is-told")
-"""What is told apart from a broken executor's own check."""
 
 
 def test_there_is_a_broken_executor_for_every_check() -> None:
@@ -25,20 +23,13 @@ def test_there_is_a_broken_executor_for_every_check() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("check_id", OWN)
 def test_a_broken_executor_fails_its_check(check_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunebook.testing.attempting.PATIENCE", 20.0)
+    monkeypatch.setattr("tunebook.testing.attempting.PATIENCE", 12.0)
     broken = BROKEN[check_id]()
     result = run_check(CHECKS[check_id], broken)
     assert result.outcome == "failed", result
     assert result.found
     assert result.fix
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("check_id", [each for each in OWN if each not in PLAIN])
-def test_a_broken_executor_passes_others(check_id: str) -> None:
-    broken = BROKEN[check_id]()
-    results = [run_check(CHECKS[each], broken) for each in PLAIN]
-    assert [each.outcome for each in results] == ["passed", "passed"], results
+    assert "without the mark" not in result.found, "it fails for want of time"
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ class Journal:
             seed=self.case.seed,
             started=time.time(),
             versions=package_versions(),
-            plugins=_plugins(self.case, self.host),
+            plugins=plugins_of(self.case, self.host),
             kernel=kernel_kind(),
         )
 
@@ -117,7 +117,8 @@ class Journal:
         return self.seconds | {"total": round(before + time.perf_counter() - self._began, 3)}
 
 
-def _plugins(case: CaseConfig, host: PluginHost) -> dict[str, str]:
+def plugins_of(case: CaseConfig, host: PluginHost) -> dict[str, str]:
+    """Returns the versions of the plugins of a case, by kind and name."""
     used: dict[str, list[str]] = {}
     for kind, config in plugin_configs(case):
         used.setdefault(kind, []).append(config.kind)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from tunebook.config import ALONE, CaseConfig
 from tunebook.contracts import Prepared
 from tunebook.errors import ConfigError, Problem
+from tunebook.evaluation.canvas import to_png
+from tunebook.evaluation.rate_figure import rate_curve
 from tunebook.events import EventLog
 from tunebook.host import PluginHost
 from tunebook.subject import Subject, seed_everything
@@ -19,6 +23,18 @@ from tunebook.training.precision import choose_precision
 from tunebook.training.rate_finder import RateFinderResult, sweep_rates
 
 
+@dataclass(frozen=True)
+class FoundRate(RateFinderResult):
+    """The curve of a range test with its picture, which a notebook shows where it stands last."""
+
+    def figure(self) -> Figure:
+        """Returns the loss over the rate, with what is suggested."""
+        return rate_curve(self.to_dict())
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self.figure())
+
+
 def find_learning_rate(
     case: CaseConfig,
     host: PluginHost | None = None,
@@ -26,7 +42,7 @@ def find_learning_rate(
     steps: int = 100,
     low: float = 1e-7,
     high: float = 1.0,
-) -> RateFinderResult:
+) -> FoundRate:
     """Trains the case's strategy for some steps while the rate rises, and reads the losses.
 
     Only the training split is seen. The rate of the case matters as a measure for the others: the
@@ -41,7 +57,7 @@ def find_learning_rate(
         high: Last rate, above `low`.
 
     Returns:
-        The curve and what it suggests; `tunebook.evaluation.rate_figure` draws it.
+        The curve and what it suggests; a notebook shows its picture.
 
     Raises:
         ConfigError: The range or the case cannot be used.
@@ -64,7 +80,8 @@ def find_learning_rate(
         }
         alone = jobs.get(ALONE)
         job = alone or joint_job(jobs, prepared, case.sampling.temperature)
-        return sweep_rates(job, steps=steps, low=low, high=high)
+        found = sweep_rates(job, steps=steps, low=low, high=high)
+        return FoundRate(**vars(found))
 
 
 def _job(subject: Subject, prepared: Prepared, folder: Path) -> TrainingJob:

@@ -67,6 +67,8 @@ class RunRecord(Part):
         report: The result on the test split, None until there is one, or where there are tasks.
         tasks: Data and results by task, where several share the model.
         kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
+        code: SHA-256 of the source of tunebook and of what its plugins are in, by package or file.
+        outputs: SHA-256 of the saved weights by file, and of the predictions of each task.
         reused: What came from the cache. The time that it had taken is not in `seconds`.
         error: The error in its one shape when the run did not succeed.
     """
@@ -82,6 +84,7 @@ class RunRecord(Part):
     resumed: tuple[Resumption, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
@@ -94,6 +97,7 @@ class RunRecord(Part):
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     learning_curve: tuple[CurvePoint, ...] = ()
     reused: tuple[Reused, ...] = ()
+    outputs: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     kernel: dict[str, str] = Field(default_factory=dict)
     error: dict[str, Any] | None = None

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, str] = {
     "batch": "tunebook.cli.batch",
     "batches": "tunebook.cli.batches",
     "resume": "tunebook.cli.resume",
+    "rerun": "tunebook.cli.rerun",
     "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
     "cache": "tunebook.cli.cache",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STRATA = 10
 ROWS_PER_STRATUM = 10
+LARGEST = 1e150  # errors are squared
 NOT_A_NUMBER, NOT_FINITE = "data.not_a_number", "data.not_finite"
 
 
@@ -30,7 +31,7 @@ class Regression(TaskForm):
     kind: ClassVar[TaskKind] = TASKS["regression"]
     faults: ClassVar[Mapping[str, str]] = {
         NOT_A_NUMBER: "a number in every row, with a point before decimals",
-        NOT_FINITE: "a finite number in every row",
+        NOT_FINITE: f"a finite number in every row, of a size up to {LARGEST:g}",
     }
     variety: ClassVar[str] = "two different numbers or more"
     titles: ClassVar[Titles] = Titles("Mean", "ridge regression")
@@ -43,7 +44,7 @@ class Regression(TaskForm):
         number = _number(cell)
         if number is None:
             return NOT_A_NUMBER
-        return "" if math.isfinite(number) else NOT_FINITE
+        return "" if abs(number) <= LARGEST else NOT_FINITE
 
     def is_empty(self, cell: Any) -> bool:
         """Whether a cell is a gap or blank; NaN is no gap but a number that is not finite."""

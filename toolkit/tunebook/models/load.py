@@ -5,6 +5,7 @@ The differences between transformers 4.57 and 5.x are met here and nowhere else.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,10 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), use_fast=True, trust_remote_code=False, local_files_only=True
-        )
+        with _without_false_alarm(folder):
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(folder), use_fast=True, trust_remote_code=False, local_files_only=True
+            )
     except Exception as error:
         raise ConfigError(_cannot_load(folder, "a tokenizer", error)) from error
     if not getattr(tokenizer, "is_fast", False):
@@ -37,6 +39,20 @@ def load_tokenizer(folder: Path) -> Any:
     if tokenizer.pad_token is None:  # decoders have none; padded places are masked anyway
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+@contextmanager
+def _without_false_alarm(folder: Path) -> Iterator[None]:
+    """Every folder that transformers 4.57 has saved, or whose config names no version, makes it
+    warn of a bug in Mistral's tokenizers, whatever the model."""
+    logger = logging.getLogger("transformers.tokenization_utils_base")
+    is_concerned = "stral" in (folder / "config.json").read_text(encoding="utf-8")
+    quiet = lambda record: is_concerned or "regex pattern" not in record.getMessage()  # noqa: E731
+    logger.addFilter(quiet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(quiet)
 
 
 HIDDEN_DROPOUTS = ("hidden_dropout_prob", "hidden_dropout", "dropout", "embd_pdrop", "resid_pdrop")

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +30,8 @@ DEAD = re.compile(r"failed \(exitcode: (-?\d+)\) local_rank: (\d+)")
 """How torch's launcher tells which process ended the others."""
 
 LAST_BYTES = 20_000
+SUPERVISOR = "TUNEBOOK_SUPERVISOR"
+"""Variable with the process that watches a run in several processes."""
 
 
 def check_processes(case: CaseConfig, notebook: Path | None, processes: int) -> None:
@@ -91,6 +95,7 @@ def main() -> None:
     first = os.environ["RANK"] == "0"
     if not first:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first is asked, and ends the others
+    threading.Thread(target=_end_with_supervisor, daemon=True).start()
     from tunebook.runner import run_case
     from tunebook.training.processes import join
 
@@ -104,6 +109,17 @@ def main() -> None:
             run_case(case, host, runs_dir=place, listeners=[])
         except TunebookError as error:
             sys.exit(int(error.exit_code))  # the record has it
+
+
+def _end_with_supervisor() -> None:
+    """Nobody would end hung processes once the supervisor is gone."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        supervisor = psutil.Process(int(os.environ[SUPERVISOR]))
+        while supervisor.is_running() and supervisor.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+    os._exit(1)
 
 
 def _start(processes: int, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -134,7 +150,11 @@ def _apart(processes: int) -> dict[str, str]:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores // processes))
     interface = {"darwin": "lo0"}.get(sys.platform, "lo")
-    return {"OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": interface}
+    return {
+        "OMP_NUM_THREADS": threads,
+        "GLOO_SOCKET_IFNAME": interface,
+        SUPERVISOR: str(os.getpid()),
+    }
 
 
 def _died(log: IO[bytes], status: int | None) -> Outcome:

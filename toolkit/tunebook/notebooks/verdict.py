@@ -147,7 +147,7 @@ def _error(run: RunDirectory, outcome: Outcome, verdict: Verdict) -> TunebookErr
     if problems:
         return error_class(*problems)
     code = f"run.{CODES.get(outcome.kind, outcome.kind)}"
-    where = str(run.notebook)
+    where = str(run.notebook if run.notebook.exists() else run.path)
     return error_class(Problem(code, where, verdict.expected, verdict.found(outcome), verdict.fix))
 
 

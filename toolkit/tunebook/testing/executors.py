@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.errors import MachineError
-from tunebook.testing.attempting import FAMILY, PATIENCE, demand_gone, on_executor, small_config
+from tunebook.testing import attempting
+from tunebook.testing.attempting import FAMILY, demand_gone, on_executor, small_config
 from tunebook.testing.candidate import Candidate
 from tunebook.testing.check import CheckFailed, CheckSkipped, built, check, demand
 
@@ -41,8 +42,8 @@ while True: time.sleep(1)
 """
 MEET = """
 mark("here")
-others = sys.argv[3:]
-until = time.time() + 15
+until = time.time() + float(sys.argv[3])
+others = sys.argv[4:]
 while not all(os.path.exists(each) for each in others):
     if time.time() > until: sys.exit(9)
     time.sleep(0.02)
@@ -303,8 +304,9 @@ def slots_run_at_once(candidate: Candidate) -> None:
     with on_executor(candidate) as trial:
         count = min(trial.executor.slots, 4)
         keys = [f"meeting-{number}" for number in range(count)]
-        marks = tuple(str(trial.place / key / "marks" / "here") for key in keys)
-        attempts = [trial.start(MEET, key=key, arguments=marks) for key in keys]
+        marks = [str(trial.place / key / "marks" / "here") for key in keys]
+        given = (str(attempting.PATIENCE / 4), *marks)
+        attempts = [trial.start(MEET, key=key, arguments=given) for key in keys]
         ends = [trial.end_of(each) for each in attempts]
     met = all(end.status == 0 for end in ends)
     demand(met, f"{ends}", "carry out as many at once as `slots` says")
@@ -369,7 +371,7 @@ def an_unreachable_place_is_told(candidate: Candidate) -> None:
     else:
         raise CheckFailed(f"{slots} slots at {NOWHERE}", "raise a MachineError")
     seconds = time.monotonic() - started
-    demand(seconds < PATIENCE, f"told after {seconds:.0f} s", "give up sooner")
+    demand(seconds < attempting.PATIENCE, f"told after {seconds:.0f} s", "give up sooner")
 
 
 def _between(parent: int) -> list[int]:

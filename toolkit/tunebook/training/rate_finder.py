@@ -17,6 +17,9 @@ from tunebook.training.loop import TrainingJob, trainer_arguments, trainer_class
 SMOOTHING = 0.9
 """Weight of the past in the running mean of the loss: about ten steps count."""
 
+SETTLING = 10
+"""First steps, at most a quarter of all, whose running mean is of too few losses to be read."""
+
 EXPLODED = 4.0
 """The test ends once the smoothed loss is so many times the lowest one."""
 
@@ -149,10 +152,11 @@ def read_curve(
     """
     smoothed = smooth(losses)
     lowest = int(np.argmin(smoothed)) if smoothed else 0
+    settled = min(SETTLING, len(smoothed) // 4)
     steepest = tenth = suggestion = None
-    if lowest > 0:
-        slopes = np.gradient(smoothed, np.log(rates))[: lowest + 1]
-        steepest, tenth = float(rates[int(slopes.argmin())]), float(rates[lowest]) / 10
+    if lowest > settled:
+        slopes = np.gradient(smoothed, np.log(rates))[settled : lowest + 1]
+        steepest, tenth = float(rates[settled + int(slopes.argmin())]), float(rates[lowest]) / 10
         suggestion = min(steepest, tenth)
     scale = None if suggestion is None else suggestion / learning_rate
     return RateFinderResult(

@@ -94,7 +94,7 @@ def slots_of(client: Client) -> dict[str, int]:
 def _await_workers(connection: Connection, config: DaskConfig) -> None:
     """Waits for our own workers, or for the first of others; later ones are taken as they come."""
     if connection.own is not None:
-        if not connection.own.await_workers(config.connect_seconds):
+        if not connection.own.await_workers(config.patience_seconds):
             raise MachineError(_no_workers(config))
         return
     with suppress(TimeoutError):  # a cluster that grows on demand may have none yet
@@ -152,9 +152,9 @@ def _no_workers(config: DaskConfig) -> Problem:
     return Problem(
         "executor.workers",
         "executor.workers",
-        f"workers that start within {config.connect_seconds:g} s",
+        f"workers that start within {config.patience_seconds:g} s",
         "not all did",
-        "raise executor.connect_seconds, or see what `python -m distributed.cli.dask_worker` says",
+        "raise executor.patience_seconds, or see what `python -m distributed.cli.dask_worker` says",
     )
 
 

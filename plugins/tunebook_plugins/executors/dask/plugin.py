@@ -47,13 +47,16 @@ class DaskConfig(PluginConfig):
         ),
     )
     connect_seconds: float = Field(
-        20, gt=0, le=3600, description="Time for the scheduler and its first worker to answer."
+        20, gt=0, le=3600, description="Time for a scheduler and its first worker to answer."
     )
     patience_seconds: float = Field(
         60,
         gt=0,
         le=24 * 3600,
-        description="Silence of a scheduler or a worker after which it counts as lost.",
+        description=(
+            "Silence after which a scheduler counts as lost; time that workers of this machine "
+            "have to start."
+        ),
     )
 
 
