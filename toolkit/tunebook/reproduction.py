@@ -105,6 +105,8 @@ def compare_basis(
 ) -> tuple[tuple[Difference, ...], tuple[ScoreChange, ...], tuple[str, ...]]:
     """Returns what differs in what runs were made of, which scores do, and what isn't recorded."""
     found, unknown = [], []
+    # a tunebook that recorded no code recorded fewer versions and settings of the machine as well
+    everything = bool(before.code and after.code)
     for aspect, (facts, likelihood) in ASPECTS.items():
         old, new = facts(before), facts(after)
         if bool(old) != bool(new):
@@ -112,7 +114,7 @@ def compare_basis(
             continue
         found += [
             Difference(aspect, item, old.get(item), new.get(item), likelihood(item))
-            for item in sorted({*old, *new})
+            for item in sorted({*old, *new} if everything else {*old} & {*new})
             if old.get(item) != new.get(item)
         ]
     found.sort(key=lambda each: LIKELIHOODS.index(each.likelihood))  # stable: then as in ASPECTS
