@@ -159,17 +159,19 @@ def in_the_saving() -> None:
 
 def _child(request: dict[str, Any], host: PluginHost) -> None:
     from tunebook.learning_curve import trace_learning_curve
+    from tunebook.resumption import finished
     from tunebook.runner import execute, resume_run
     from tunebook.schema import CaseSchema
 
     if request.get("fault"):
         globals()[request["fault"]]()
     directory, heard = RunDirectory(Path(request["folder"])), [_Killer(request.get("steps"))]
-    if request.get("resume"):
+    resumes = request.get("resume", False)
+    if resumes and finished(directory):
         run = resume_run(directory, host, listeners=heard)
     else:
         case = CaseSchema(host).validate(request["case"])
-        run = execute(directory, case, host, heard, pictures=False)
+        run = execute(directory, case, host, heard, resumes=resumes, pictures=False)
     if request["case"].get("evaluation", {}).get("learning_curve"):
         trace_learning_curve(run, host, listeners=heard)
 

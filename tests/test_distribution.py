@@ -38,7 +38,7 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
 
 def test_every_entry_point_leads_to_a_module() -> None:
     entries = PROJECT["project"]["entry-points"]["tunebook"]
-    assert len(entries) == 30
+    assert len(entries) == 32
     assert all(importlib.util.find_spec(module) for module in entries.values())
 
 
@@ -52,7 +52,7 @@ def test_versions_agree() -> None:
 def test_public_names_are_importable() -> None:
     import tunebook
 
-    assert len(tunebook.__all__) == 13
+    assert len(tunebook.__all__) == 17
     assert all(getattr(tunebook, name) for name in tunebook.__all__)
     assert set(tunebook.__all__) <= set(dir(tunebook))
 

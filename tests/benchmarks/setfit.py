@@ -157,7 +157,7 @@ def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
             f"{seed}: {value:.3f}" for seed, (value, _) in sorted(scores[name].items())
         )
         costs = groups[name][[*FORMATS]].mean()
-        told = [shape.format(costs[cost]) for cost, shape in FORMATS.items()]
+        told = ["" if pd.isna(costs[c]) else shape.format(costs[c]) for c, shape in FORMATS.items()]
         against = minus({} if name == SETFIT else scores.get(SETFIT, {}), scores[name])
         cells = [f"`{name}`", str(estimate(means[name], None)), draws, *against, *told]
         yield f"| {' | '.join(cells)} |"

@@ -15,6 +15,7 @@ from tunebook.events import (
     Event,
     EventLog,
     Noted,
+    Resumed,
     RunEnded,
     StageStarted,
     StageStep,
@@ -172,7 +173,11 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_every_event_comes_back_from_its_line() -> None:
-    events = [*RUN, StageStep(1, 2, 0.5, 0.7, 1e-4, 90.0, 1.0, stage="mlm")]
+    events = [
+        *RUN,
+        StageStep(1, 2, 0.5, 0.7, 1e-4, 90.0, 1.0, stage="mlm"),
+        Resumed("training", 4, undone_from=7, time_before=3.5),
+    ]
     assert {type(event) for event in events} == set(EVENT_TYPES.values())
     assert [parse_event(json.dumps(event.to_dict())) for event in events] == events
 

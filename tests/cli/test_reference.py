@@ -33,7 +33,7 @@ def data(result: Any) -> dict[str, Any]:
 def test_plugins_lists_all_kinds(invoke: Invoke) -> None:
     listing = data(invoke("plugins", "--json"))["plugins"]
     kinds = {plugin["kind"] for plugin in listing}
-    assert kinds == {"strategy", "metric", "augmenter", "datasource", "model", "case"}
+    assert kinds == {"strategy", "metric", "augmenter", "datasource", "model", "case", "executor"}
     assert {"full", "lora", "adapter", "feature_extraction"} <= {p["name"] for p in listing}
     text = invoke("plugins").stdout
     assert len(text.splitlines()) == len(listing) + 1

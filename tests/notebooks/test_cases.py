@@ -19,6 +19,8 @@ from tunebook.records import RunDirectory
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CASES = PluginHost().names("case")
+TUTORIALS = ["compare_batch"]
+"""Notebooks that are no case."""
 NEEDS_ADAPTERS = ("licence_rules", "multilingual_sentiment")
 HERE = [
     pytest.param(name, marks=pytest.mark.adapters if name in NEEDS_ADAPTERS else ())
@@ -27,7 +29,7 @@ HERE = [
 
 
 def test_every_case_has_its_notebook() -> None:
-    assert [notebook.stem for notebook in NOTEBOOKS] == CASES
+    assert [notebook.stem for notebook in NOTEBOOKS] == sorted([*CASES, *TUTORIALS])
     assert len(CASES) == 6
 
 

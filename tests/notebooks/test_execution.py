@@ -192,4 +192,4 @@ def test_every_kind_of_outcome_has_a_verdict() -> None:
     from tunebook.notebooks.supervision import Kind
 
     assert set(VERDICTS) == set(get_args(Kind))
-    assert len(VERDICTS) == 7
+    assert len(VERDICTS) == 9

@@ -204,18 +204,6 @@ def test_a_learning_curve_is_added_to_the_record(tiny_bert: Path, tmp_path: Path
     assert len(run.learning_curve()) == 2
 
 
-def test_features_are_cached_between_runs(tiny_bert: Path, tmp_path: Path) -> None:
-    import os
-
-    changes = {"strategy": "feature_extraction"}
-    run_case(case(tiny_bert, **changes), runs_dir=tmp_path, listeners=[])
-    folder = Path(os.environ["TUNEBOOK_CACHE"]) / "features"
-    first = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len([name for name in first if name.endswith(".npy")]) == 3
-    run_case(case(tiny_bert, **changes, seed=5), runs_dir=tmp_path, listeners=[])
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == first
-
-
 def test_cached_features_give_what_the_backbone_gives(tiny_bert: Path, tmp_path: Path) -> None:
     """The classifier of a cached training reads texts through the backbone, to the same end."""
     run = run_case(case(tiny_bert, strategy="feature_extraction"), runs_dir=tmp_path, listeners=[])

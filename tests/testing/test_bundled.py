@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ SETTINGS: Mapping[str, Callable[[Path], dict[str, Any]]] = {
     "datasource:memory": lambda _: {"rows": ROWS},
     "model:local": lambda folder: {"path": str(tiny.save_tiny_bert(folder))},
     "model:hub": lambda _: {"name": "someone/some-model"},
+    "executor:dask": lambda _: {"connect_seconds": 3.0},
 }
 """By plugin, values for the settings that have no default."""
 
@@ -76,7 +77,9 @@ ALL = [
 
 
 @pytest.fixture(scope="module")
-def candidates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Candidate]:
+def candidates(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Candidate]]:
     """Makes each plugin's candidate once, since its checks share what they have trained."""
     made: dict[str, Candidate] = {}
 
@@ -87,12 +90,13 @@ def candidates(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Cand
             made[plugin] = Candidate(HOST, kind, HOST.get(kind, name), settings)
         return made[plugin]
 
-    return candidate
+    yield candidate
+    made.clear()  # executors are closed when their candidates go
 
 
 def test_what_is_checked() -> None:
-    assert len(PLUGINS) == 47
-    assert len(ALL) == 955
+    assert len(PLUGINS) == 49
+    assert len(ALL) == 1028
 
 
 @pytest.mark.parametrize(("plugin", "check"), ALL)

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     TRAINING = 4
     STOPPED = 5
     ENVIRONMENT = 6
+    DIFFERENT = 7
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,12 @@ class MachineError(TunebookError):
     """The environment lacks something: a package, the network, disk space, a right to write."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class NotIdenticalError(TunebookError):
+    """A run that was repeated came to another result, or would start from something else."""
+
+    exit_code = ExitCode.DIFFERENT
 
 
 def nearest(name: str, choices: Iterable[str]) -> str | None:

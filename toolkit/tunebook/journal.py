@@ -16,6 +16,7 @@ from tunebook.host import PluginHost, plugin_versions
 from tunebook.records import RunDirectory, RunRecord, TaskRecord
 from tunebook.resumption import earlier_record, taken_up
 from tunebook.schema import plugin_configs
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoint
 
 
@@ -45,18 +46,18 @@ class Journal:
             seed=self.case.seed,
             started=time.time(),
             versions=package_versions(),
-            plugins=_plugins(self.case, self.host),
+            plugins=plugins_of(self.case, self.host),
             kernel=kernel_kind(),
         )
 
     def take_up(self, newest: Checkpoint | None) -> None:
         """Goes on with the record of the earlier attempts, and says from where."""
         earlier = earlier_record(self.directory, self.record)
-        self.record = taken_up(self.directory, earlier, self.record, newest)
+        stage, step = (newest.training[1], newest.step) if newest else ("", 0)
+        self.record = taken_up(self.directory, earlier, self.record, stage, step)
         self.seconds = {n: s for n, s in earlier.seconds.items() if n != "total"}
-        resumption = self.record.resumed[-1]
         position = newest.position if newest else 0
-        self.log(Resumed(resumption.stage, resumption.step, position, resumption.seconds))
+        self.log(Resumed(stage, step, position, self.record.resumed[-1].seconds))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -91,6 +92,8 @@ class Journal:
 
     def notify(self, hook: str, **arguments: Any) -> None:
         """Calls observers; what they raise becomes a warning."""
+        if not processes.is_first():
+            return
         for failure in self.host.notify(hook, **arguments):
             self.warn(failure)
 
@@ -114,7 +117,8 @@ class Journal:
         return self.seconds | {"total": round(before + time.perf_counter() - self._began, 3)}
 
 
-def _plugins(case: CaseConfig, host: PluginHost) -> dict[str, str]:
+def plugins_of(case: CaseConfig, host: PluginHost) -> dict[str, str]:
+    """Returns the versions of the plugins of a case, by kind and name."""
     used: dict[str, list[str]] = {}
     for kind, config in plugin_configs(case):
         used.setdefault(kind, []).append(config.kind)

@@ -177,7 +177,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         who = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return who if isinstance(who, dict) else {}
+    return who if isinstance(who, dict) and who.keys() >= {"pid", "began", "machine"} else None
 
 
 def _taken(folder: Path, who: dict[str, Any]) -> Problem:

@@ -12,115 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tunebook.config import ALONE
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
+from tunebook.results import Baseline as Baseline
+from tunebook.results import Comparison as Comparison
+from tunebook.results import CurvePoint as CurvePoint
+from tunebook.results import Estimate as Estimate
+from tunebook.results import EvalReport as EvalReport
+from tunebook.results import Part as Part
+from tunebook.results import Reused as Reused
 
 SCHEMA_VERSION = 1
 BATCHES = "batches"
 """Folder of a runs folder that holds its batches; the runs of each lie in its `runs`."""
 Status = Literal["running", "succeeded", "failed", "stopped", "timed_out"]
-
-
-class Part(BaseModel):
-    """A part of a record. Unknown keys are kept out, so that a newer record is noticed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(Part):
-    """A number with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-class Comparison(Part):
-    """The difference to a baseline on the same rows, from the same resamples.
-
-    Attributes:
-        against: Name of the baseline.
-        score: Name of the score.
-        difference: This run minus the baseline, with a paired interval.
-    """
-
-    against: str
-    score: str
-    difference: Estimate
-
-
-class Reused(Part):
-    """Something that was not computed but read from the cache.
-
-    Attributes:
-        kind: Kind of entry, such as ``features``.
-        what: The thing in a few words.
-        made: When it was computed, seconds since the epoch.
-        seconds: How long that took.
-    """
-
-    kind: str
-    what: str
-    made: float
-    seconds: float
-
-
-class Baseline(Part):
-    """A simple method, trained and scored on the same rows.
-
-    Attributes:
-        seconds: Wall time of fitting and predicting, when that was done.
-        reused: Whether that was in an earlier run, and its predictions came from the cache.
-    """
-
-    name: str
-    title: str
-    scores: dict[str, Estimate]
-    seconds: float
-    reused: bool = False
-
-
-class EvalReport(Part):
-    """The result on rows that no choice was made on.
-
-    Attributes:
-        rows: Scored texts.
-        units: What was resampled (rows or groups) and how many there are.
-        confusion: k × k counts, rows are targets and columns predictions; None when no metric
-            of the case makes one.
-    """
-
-    split: str
-    rows: int
-    classes: tuple[str, ...]
-    primary: str
-    resampled: str
-    units: int
-    resamples: int
-    level: float
-    scores: dict[str, Estimate]
-    per_class: dict[str, dict[str, float]]
-    support: dict[str, int]
-    confusion: list[list[float]] | None
-    baselines: tuple[Baseline, ...]
-    comparisons: tuple[Comparison, ...]
-
-
-class CurvePoint(Part):
-    """One training-set size of the learning curve."""
-
-    train_per_class: int | None
-    train_rows: int
-    run_id: str
-    seconds: float
-    scores: dict[str, Estimate]
-    baselines: tuple[Baseline, ...]
-    comparisons: tuple[Comparison, ...]
 
 
 class TaskRecord(Part):
@@ -160,6 +67,8 @@ class RunRecord(Part):
         report: The result on the test split, None until there is one, or where there are tasks.
         tasks: Data and results by task, where several share the model.
         kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
+        code: SHA-256 of the source of tunebook and of what its plugins are in, by package or file.
+        outputs: SHA-256 of the saved weights by file, and of the predictions of each task.
         reused: What came from the cache. The time that it had taken is not in `seconds`.
         error: The error in its one shape when the run did not succeed.
     """
@@ -175,6 +84,7 @@ class RunRecord(Part):
     resumed: tuple[Resumption, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     plugins: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] = Field(default_factory=dict)
     hardware: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     model: dict[str, Any] = Field(default_factory=dict)
@@ -187,6 +97,7 @@ class RunRecord(Part):
     tasks: dict[str, TaskRecord] = Field(default_factory=dict)
     learning_curve: tuple[CurvePoint, ...] = ()
     reused: tuple[Reused, ...] = ()
+    outputs: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     kernel: dict[str, str] = Field(default_factory=dict)
     error: dict[str, Any] | None = None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, shorten
 from tunebook.events import RunEnded, last_sign_of_life, read_events
 from tunebook.ownership import last_beat
 from tunebook.records import Resumption, RunDirectory, RunRecord
-
-if TYPE_CHECKING:
-    from tunebook.training.checkpoints import Checkpoint
 
 RESUME = "TUNEBOOK_RESUME"
 """Environment variable: the next `run_case` of this process goes on with the run in
@@ -74,7 +71,7 @@ def earlier_record(directory: RunDirectory, blank: RunRecord) -> RunRecord:
 
 
 def taken_up(
-    directory: RunDirectory, earlier: RunRecord, now: RunRecord, newest: Checkpoint | None
+    directory: RunDirectory, earlier: RunRecord, now: RunRecord, stage: str, step: int
 ) -> RunRecord:
     """Returns the record of a run that goes on.
 
@@ -82,12 +79,13 @@ def taken_up(
         directory: Where it lies.
         earlier: What earlier attempts have recorded.
         now: The record of a run that begins now.
-        newest: What it goes on from.
+        stage: The training that goes on, empty where the run starts anew.
+        step: Optimiser steps of it that are kept.
     """
     resumption = Resumption(
         time=now.started,
-        stage=newest.training[1] if newest else "",
-        step=newest.step if newest else 0,
+        stage=stage,
+        step=step,
         seconds=_spent(directory, earlier),
     )
     return now.updated(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,30 @@ from tunebook.environment import hardware
 from tunebook.evaluation.baselines import fit_baselines
 from tunebook.evaluation.gallery import save_gallery
 from tunebook.evaluation.html import write_report
-from tunebook.evaluation.predictions import predictions_frame, write_predictions
+from tunebook.evaluation.predictions import (
+    frame_sha256,
+    predictions_frame,
+    write_predictions,
+)
 from tunebook.evaluation.report import evaluate
 from tunebook.events import EventLog, Listener, RunEnded
 from tunebook.forms import TaskForm
 from tunebook.host import PluginHost
 from tunebook.journal import Journal
-from tunebook.outcomes import UsedPlugin, home_of, recorded
+from tunebook.outcomes import recorded
 from tunebook.ownership import RUNS, owned
 from tunebook.progress import progress_listener
+from tunebook.provenance import code_of, used_plugins, weights_in
 from tunebook.records import EvalReport, RunDirectory, TaskRecord
 from tunebook.resumption import asked_to_resume, check_readable, check_same_case, finished
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
-from tunebook.schema import CaseSchema, plugin_configs
+from tunebook.schema import CaseSchema
 from tunebook.shared_work import SharedWork
-from tunebook.sources import source_sha256
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
+from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import Precision, choose_precision
@@ -141,7 +146,7 @@ def execute(
         shown = [progress_listener()] if listeners is None else listeners
         log = EventLog(directory.events_file, shown)
         execution = Execution(case, host, directory, log, resumes)
-        with recorded(directory.path, execution.fail, _used_plugins(case, host)):
+        with recorded(directory.path, execution.fail, used_plugins(case, host)):
             execution.go(pictures=pictures)
     return Run(directory)
 
@@ -160,17 +165,24 @@ class Execution(Journal):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.shared = SharedWork(self.note)
+        # what several processes draw at random is not in a checkpoint of the first
+        kept = {} if processes.count() == 1 else {"limit_gb": 0.0}
         self.checkpoints = Checkpoints(
-            self.directory.checkpoints, self.case.checkpoints, self.log, self.warn
+            self.directory.checkpoints,
+            self.case.checkpoints.model_copy(update=kept),
+            self.log,
+            self.warn,
         )
 
     def go(self, *, pictures: bool = True) -> None:
         """Runs all stages; a training goes on from its last checkpoint, if there is one."""
         if self.resumes:
             self.take_up(self.checkpoints.open())
+            for text in self.checkpoints.damaged:
+                self.warn(text)
         else:
             self.directory.write_case(self.case.to_json_dict())
-        self.write(hardware=hardware())
+        self.write(hardware=hardware() | processes.about(), code=code_of(self.case, self.host))
         self.notify("tunebook_run_started", run=self.record)
         seed_everything(self.case.seed)
         precision = choose_precision(self.case.training.precision)
@@ -192,6 +204,8 @@ class Execution(Journal):
         self.prepared(prepared)
         with self.stage("training"):
             result = self.train(subjects, prepared)
+        if not processes.is_first():
+            return  # the rest is for one process
         with self.stage("evaluation"):
             reports = {
                 name: self.evaluate(name, subject, subjects.of_task(name, prepared))
@@ -211,6 +225,7 @@ class Execution(Journal):
             self.notify("tunebook_evaluated", run=self.record, report=report)
         with self.stage("saving"):
             subjects.save(self.directory.model, prepared)
+        self.tell_outputs(weights_in(self.directory.path))
         self.finish("succeeded")
         if pictures:
             with self.stage("report"):
@@ -294,12 +309,10 @@ class Execution(Journal):
         )
         form = dataset.form
         predictions = form.predictions(dataset.targets("test"), form.decode(logits))
-        write_predictions(
-            predictions_frame(dataset.split("test"), predictions, form),
-            form,
-            place.predictions,
-            place.errors,
-        )
+        frame = predictions_frame(dataset.split("test"), predictions, form)
+        write_predictions(frame, form, place.predictions, place.errors)
+        named = f"predictions of {task}" if task else "predictions"
+        self.tell_outputs({named: frame_sha256(frame)})
         return evaluate(
             predictions,
             metrics=[self.host.create("metric", m) for m in case.metrics],
@@ -311,6 +324,10 @@ class Execution(Journal):
             seed=case.seed,
         )
 
+    def tell_outputs(self, hashes: Mapping[str, str]) -> None:
+        """Records what came out, to the last bit."""
+        self.write(outputs=self.record.outputs | hashes)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times a stage, and tells of it and of what it took from the cache."""
@@ -321,11 +338,10 @@ class Execution(Journal):
 
     def _basis(self, datasets: Datasets, precision: Precision) -> dict[str, Any]:
         """Returns what the rest of the run stands on, the pretrained weights aside."""
-        homes = [plugin.home for plugin in _used_plugins(self.case, self.host)]
         about = hardware()
         return {
             "data": {name: dataset.fingerprint for name, dataset in datasets.items()},
-            "code": {home: source_sha256(home) for home in sorted({"tunebook", *homes})},
+            "code": self.record.code,
             "packages": self.record.versions,
             "machine": {name: about[name] for name in ("cpu", "threads", "gpu")},
             "precision": precision.name,
@@ -340,17 +356,6 @@ def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
             return directory
     root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
     return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}")
-
-
-def _used_plugins(case: CaseConfig, host: PluginHost) -> list[UsedPlugin]:
-    """Returns the plugins of a case, each under the name that the host has for it."""
-    used = {
-        (kind, config.kind): host.get(kind, config.kind) for kind, config in plugin_configs(case)
-    }
-    return [
-        UsedPlugin(kind, host.named(kind, name), home_of(plugin.factory))
-        for (kind, name), plugin in used.items()
-    ]
 
 
 def _about_data(dataset: Dataset) -> dict[str, Any]:

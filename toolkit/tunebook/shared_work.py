@@ -63,12 +63,14 @@ class SharedWork:
     Attributes:
         note: Told what a reader of the run should know.
         store: Where things are kept.
-        reused: What was not computed but read, in order.
+        reused: What was not computed but read, in order; what the run itself has kept, or reads
+            again, counts once or not at all.
     """
 
     note: Callable[[str], None] = lambda _: None
     store: Store = field(default_factory=Store)
     reused: list[Reused] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
     _untold: int = 0
 
     def arrays(
@@ -107,9 +109,10 @@ class SharedWork:
                 form,
                 on_wait=lambda: self.note(f"waiting for a process that computes {what} as well"),
             )
-        if kept.reused:
+        if kept.reused and kept.key not in self._known:
             self.reused.append(Reused(kind=kind, what=what, made=kept.made, seconds=kept.seconds))
-        elif kept.lost and self.store.limit != 0:
+        self._known.add(kept.key)
+        if kept.lost and self.store.limit != 0:
             self.note(f"{what} could not be kept for other runs: {kept.lost}")
         return kept
 

@@ -92,4 +92,5 @@ def _has_begun(run: RunDirectory) -> bool:
         run.read_case()
     except ConfigError:  # damaged, or of a newer tunebook
         return False
-    return True
+    # without it nobody knows which notebook the run was in
+    return run.launch_file.is_file()

@@ -13,6 +13,8 @@ from tunebook.errors import ExitCode
 CELL = re.compile(r"cell \[(\d+)\] raised (.*)", re.DOTALL)
 FIRST_LINE = 200
 TOLD_RUNS = 5
+Cause = tuple[str, str, int | None, str]
+"""Code, place, cell and first line."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Failure:
 
 def group_failures(entries: Iterable[Entry]) -> list[Failure]:
     """Returns the causes of all that ended otherwise than well, the most frequent first."""
-    groups: dict[tuple[Any, ...], list[Entry]] = {}
-    fixes: dict[tuple[Any, ...], str] = {}
+    groups: dict[Cause, list[Entry]] = {}
+    fixes: dict[Cause, str] = {}
     for entry in entries:
         if entry.error is None or entry.state == "succeeded":
             continue
@@ -83,7 +85,7 @@ def _exit_code(entry: Entry) -> int:
     return int((entry.error or {}).get("exit_code") or ExitCode.STOPPED)
 
 
-def _cause(entry: Entry, problem: Mapping[str, Any]) -> tuple[str, str, int | None, str]:
+def _cause(entry: Entry, problem: Mapping[str, Any]) -> Cause:
     code, where, found = (str(problem.get(key, "")) for key in ("code", "where", "found"))
     if entry.run is not None:
         where = where.replace(str(entry.run.path), "").strip("/") or "run"

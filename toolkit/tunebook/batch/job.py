@@ -23,7 +23,7 @@ from tunebook.notebooks.launch import Limits, begin_in, carry_out, make_plan, re
 from tunebook.notebooks.verdict import error_of
 from tunebook.records import RunDirectory, RunRecord, write_atomically
 
-JOB, HEARTBEAT, CONCLUSION, LOG = "job.json", "heartbeat.json", "attempt.json", "attempt.log"
+JOB, HEARTBEAT, CONCLUSION = "job.json", "heartbeat.json", "attempt.json"
 """Names in a run's directory."""
 ORPHAN_GRACE_BEATS = 30
 """Beats between asking an attempt to end whose parent has died, and ending it."""

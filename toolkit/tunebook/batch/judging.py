@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tunebook.attempts import Ended
 from tunebook.batch.entry import Entry, State
 from tunebook.batch.heartbeat import died_of_memory, read_beat
-from tunebook.batch.job import HEARTBEAT, LOG, memory_problem, read_conclusion
+from tunebook.batch.job import HEARTBEAT, memory_problem, read_conclusion
 from tunebook.batch.plan import Retries
 from tunebook.batch.states import Change
 from tunebook.errors import (
@@ -27,10 +27,17 @@ Asked = Literal["", "stop", "timeout", "silence"]
 since it gave no sign of life."""
 
 TRANSIENT = frozenset(
-    {"run.lost", "run.kernel_died", "run.kernel_start", "run.crashed", "environment.memory"}
+    {
+        "run.lost",
+        "run.kernel_died",
+        "run.kernel_start",
+        "run.crashed",
+        "run.still_running",
+        "environment.memory",
+    }
 )
 """Codes of errors that may be gone the next time."""
-UNRESUMABLE = "resume."
+UNRESUMABLE = ("resume.", "launch.")
 """Codes that begin so mean that a run cannot go on, and has to begin again."""
 LONGEST_PAUSE = 300.0
 LAST_WORDS = 300
@@ -112,9 +119,8 @@ def _lost(run: RunDirectory, ended: Ended | None, asked: Asked) -> TunebookError
     if memory and ended is not None and ended.status == -signal.SIGKILL and not asked:
         return MachineError(memory_problem(run, memory))
     fix = "`tunebook resume` goes on with it"
-    found = _how(ended, asked)
-    words = _last_words(run)
-    found += f"; its last words: {words}" if words else ""
+    words = " ".join((ended.detail if ended else "").split())[:LAST_WORDS]
+    found = _how(ended, asked) + (f"; its last words: {words}" if words else "")
     return MachineError(Problem("run.lost", str(run.path), "an end that is on record", found, fix))
 
 
@@ -124,10 +130,10 @@ def _how(ended: Ended | None, asked: Asked) -> str:
     if ended is None:
         return "nobody saw how it ended"
     if ended.kind == "lost":
-        return f"it went with where it ran: {ended.detail}" if ended.detail else "it vanished"
+        return "it went with what carried it out"
     if ended.status is not None and ended.status < 0:
         return f"its process was killed by {_signal_name(-ended.status)}"
-    return f"its process ended with status {ended.status}: {ended.detail}".rstrip(": ")
+    return f"its process ended with status {ended.status}"
 
 
 def _signal_name(number: int) -> str:
@@ -135,13 +141,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _last_words(run: RunDirectory) -> str:
-    try:
-        with (run.path / LOG).open("rb") as file:
-            file.seek(max(file.seek(0, 2) - 4096, 0))
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    except OSError:
-        return ""
-    return " ".join(lines[-1].split())[:LAST_WORDS] if lines else ""

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from tunebook import __version__
 from tunebook.errors import MachineError
 from tunebook.records import write_atomically
 
 FOLDER = ".leaderboard"
 VERSION = 1
-"""Part of every name: what another version has kept is not looked at."""
+"""Raised when the same source comes to other numbers; what other versions have kept is not looked
+at, whether of this format or of tunebook, which its metrics come with."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -62,7 +64,7 @@ class Kept:
         return made["picture"].tobytes()
 
     def _path(self, source: Any, ending: str) -> Path:
-        text = json.dumps([VERSION, source], sort_keys=True, default=str)
+        text = json.dumps([VERSION, __version__, source], sort_keys=True, default=str)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.{ending}"
 
     def _keep(self, path: Path, content: bytes) -> None:

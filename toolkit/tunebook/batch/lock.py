@@ -59,6 +59,7 @@ def is_driven(folder: BatchFolder) -> bool:
 
 def _held(folder: BatchFolder) -> Problem:
     beat = read_beat(folder.driver_file)
-    who = f"process {beat.pid} on {beat.machine}" if beat else "another process"
+    place = "this machine" if beat and beat.here else "another machine"
+    who = f"process {beat.pid} of {place}" if beat else "another process"
     fix = f"look at it with `tunebook batches {folder.batch_id}`, or end that process first"
     return Problem("batch.driven", str(folder.path), "nobody else to drive it", who, fix)

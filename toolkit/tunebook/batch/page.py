@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -50,8 +50,8 @@ def render_page(results: Results) -> str:
 
 
 def _table(table: Table, content: Any, folder: Path) -> dict[str, Any]:
-    scale = _scale(table)
-    rows = [_row(row, table, scale, folder) for row in table.rows]
+    parts = (table.rows[:OPEN_ROWS], table.rows[OPEN_ROWS:])
+    shown, folded = ([_row(row, table, _scale(some), folder) for row in some] for some in parts)
     return {
         "heading": heading(table),
         "score": words(table.score),
@@ -65,8 +65,8 @@ def _table(table: Table, content: Any, folder: Path) -> dict[str, Any]:
         "constant": [(name, told(value)) for name, value in table.constant.items()],
         "seeds": table.several_seeds,
         "incomplete": any(len(row.runs) < row.planned for row in table.rows),
-        "open": rows[:OPEN_ROWS],
-        "folded": rows[OPEN_ROWS:],
+        "open": shown,
+        "folded": folded,
         "figures": [*_figures(table, content, Kept(folder))],
         "unranked": [{"name": _entry_name(u.entry), "reason": u.reason} for u in table.unranked],
     }
@@ -97,10 +97,9 @@ def _row(row: Row, table: Table, scale: tuple[float, float], folder: Path) -> di
     }
 
 
-def _scale(table: Table) -> tuple[float, float]:
-    """Returns the ends of the axis that all bars share."""
-    low = min((row.test.low for row in table.rows), default=0.0)
-    high = max((row.test.high for row in table.rows), default=1.0)
+def _scale(rows: Sequence[Row]) -> tuple[float, float]:
+    """Returns the ends of the axis that the bars of some rows, one or more, share."""
+    low, high = min(row.test.low for row in rows), max(row.test.high for row in rows)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 

@@ -35,8 +35,10 @@ MOST_VALUES = 12
 MOST_LINES = 6
 MOST_SETTINGS = 25
 """Settings that the picture of seeds has room for, the best first."""
-MOST_NAMES = 6
-"""Settings on the front that are called by name; where there are more, by rank."""
+MOST_NAMED, LONGEST_NAME = 12, 26
+"""Settings of a table whose front is told by names of such a length; others by ranks."""
+MOST_JOINED = 20
+"""Values of a number that a line joins; more, as of a random search, are a cloud of points."""
 WIDE_RANGE = 20
 """A parameter whose largest value is so many times its smallest is drawn on a log scale."""
 
@@ -155,7 +157,8 @@ def pareto(table: Table) -> Figure | None:
         ):
             plain(axes)
             _front(axes, table, of)
-            axes.set(xlabel=label, ylabel=_axis(table))
+            scale = " (log scale)" if axes.get_xscale() == "log" else ""
+            axes.set(xlabel=f"{label}{scale}", ylabel=_axis(table))
             _plain_ticks(
                 axes, "{:.3g} %" if of is _share else "{:,.4g}", 100 if of is _share else 1
             )
@@ -171,15 +174,15 @@ def _share(row: Row) -> float | None:
 
 
 COSTS: Sequence[tuple[str, Callable[[Row], float | None]]] = (
-    ("mean training time in seconds (log scale)", _seconds),
-    ("trained share of the parameters (log scale)", _share),
+    ("mean training time in seconds", _seconds),
+    ("trained share of the parameters", _share),
 )
 
 
 def front_of(table: Table, cost: Callable[[Row], float | None]) -> list[Row]:
     """Returns the settings than which none is as cheap and better, the cheapest first."""
     sign = -1 if table.lower_is_better else 1
-    known = [row for row in table.rows if cost(row) is not None and _score(table, row) is not None]
+    known = [row for row in table.rows if _known(table, row, cost)]
     front: list[Row] = []
     for row in sorted(known, key=lambda row: (cost(row), -sign * _score(table, row))):
         if not front or sign * _score(table, row) > sign * _score(table, front[-1]):
@@ -214,20 +217,26 @@ PICTURES: Mapping[str, Callable[[Table], Figure | None]] = {
 
 def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> None:
     front = front_of(table, cost)
-    others = [row for row in table.rows if row not in front and cost(row) and _known(table, row)]
+    others = [row for row in table.rows if row not in front and _known(table, row, cost)]
     axes.plot(
-        [cost(row) for row in others], [_score(table, row) for row in others], "o", color=GREY
+        [cost(row) for row in others],
+        [_score(table, row) for row in others],
+        "o",
+        color=GREY,
+        markersize=6 if len(others) <= MOST_SETTINGS else 3,
+        markeredgewidth=0,
     )
     x, y = [cost(row) for row in front], [_score(table, row) for row in front]
     axes.step(x, y, where="post", color=ORANGE, linewidth=1.2)
     axes.plot(x, y, "o", color=ORANGE, markersize=7)
-    if all(value > 0 for value in x):
+    if all((cost(row) or 0) > 0 for row in (*front, *others)):
         axes.set_xscale("log")
     axes.margins(x=0.16, y=0.16)
-    for number, row in enumerate(front):
-        name = short(_name(table, row), 30) if len(front) <= MOST_NAMES else f"{row.rank}"
+    names = [_name(table, row) for row in front]
+    by_name = len(table.rows) <= MOST_NAMED and max(map(len, names), default=0) <= LONGEST_NAME
+    for number, (row, name) in enumerate(zip(front, names, strict=True)):
         axes.annotate(
-            name,
+            short(name) if by_name else f"{row.rank}",
             (cost(row), _score(table, row)),
             # on the better side, which the line keeps clear of
             (0, -14 if table.lower_is_better else 7),
@@ -235,7 +244,8 @@ def _front(axes: Axes, table: Table, cost: Callable[[Row], float | None]) -> Non
             fontsize=8,
             ha="left" if number < len(front) / 2 else "right",
         )
-    title(axes, f"{len(front)} of {len(table.rows)} settings: nothing is cheaper and better")
+    what = f"{len(front)} of {len(table.rows)} settings: nothing is cheaper and better"
+    title(axes, what if by_name else f"{what} (numbers: ranks)")
 
 
 def _plain_ticks(axes: Axes, form: str, factor: int) -> None:
@@ -267,7 +277,9 @@ def _lines(axes: Axes, table: Table, name: str) -> None:
         drawn = [(v, _mean([_score(table, r) for r in some])) for v, some in points if some]
         colour = PALETTE[number % len(PALETTE)]
         if drawn:
-            axes.plot(*zip(*drawn, strict=True), "o-", color=colour, label=short(group, 24))
+            mark, size = ("o-", 6) if len(values) <= MOST_JOINED else (".", 5)
+            label = short(group, 24)
+            axes.plot(*zip(*drawn, strict=True), mark, ms=size, color=colour, label=label)
         for v, some in points:
             known = _run_scores(table, some)
             axes.plot([v] * len(known), known, ".", color=colour, alpha=0.4, markersize=5)
@@ -280,7 +292,8 @@ def _lines(axes: Axes, table: Table, name: str) -> None:
     axes.margins(x=0.08)
     axes.set_xlabel(short(name))
     if by:
-        axes.legend(frameon=False, fontsize=8, title=short(by, 24), title_fontsize=8)
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        axes.legend(frameon=False, fontsize=8, title=short(by, 24), title_fontsize=8, **place)
     others = [n for n in table.varied if n not in (name, by)]
     title(axes, f"mean over {', '.join(short(n, 20) for n in others)}" if others else "")
 
@@ -289,8 +302,8 @@ def _score(table: Table, row: Row) -> Any:
     return row.score(table.by)
 
 
-def _known(table: Table, row: Row) -> bool:
-    return _score(table, row) is not None
+def _known(table: Table, row: Row, cost: Callable[[Row], float | None]) -> bool:
+    return _score(table, row) is not None and cost(row) is not None
 
 
 def _mean(values: Sequence[float | None]) -> float:

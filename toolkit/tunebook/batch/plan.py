@@ -120,7 +120,7 @@ def plan_model(host: PluginHost) -> type[BatchPlan]:
         return BatchPlan
     base = BatchPlan.model_fields["executor"]
     closed = (union_of(host, "executor") | None, Field(None, description=base.description))
-    return create_model("BatchPlan", __base__=BatchPlan, executor=closed)  # type: ignore[call-overload, no-any-return]
+    return create_model("BatchPlan", __base__=BatchPlan, executor=closed)
 
 
 def make_batch_plan(host: PluginHost, content: Mapping[str, Any]) -> BatchPlan:
@@ -137,7 +137,7 @@ def make_batch_plan(host: PluginHost, content: Mapping[str, Any]) -> BatchPlan:
     names = host.names("executor")
     content["executor"] = expand_shorthand("executor", content.get("executor"), names)
     try:
-        text = json.dumps(content)
+        text = json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         fix = "write paths, dates and the like as text"
         raise ConfigError(

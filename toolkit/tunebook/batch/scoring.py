@@ -19,7 +19,7 @@ from tunebook.config import ALONE, TaskConfig, lay_over
 from tunebook.contracts import AnyPredictions, Metric
 from tunebook.data.dataset import PAIR
 from tunebook.errors import ConfigError, Problem, TunebookError
-from tunebook.evaluation.bootstrap import count_units, draw
+from tunebook.evaluation.bootstrap import draw
 from tunebook.events import read_events
 from tunebook.forms import UNSCALED, Scale, TaskForm, form_of
 from tunebook.host import PluginHost
@@ -156,7 +156,7 @@ class Scorer:
             there = ", ".join(run.report.scores)
             raise ConfigError(_unusable(run.entry, f"it has no `{score}`, only {there}"))
         try:
-            source = ["scored", run.run.run_id, run.task, score, run.report.resampled]
+            source: list[Any] = ["scored", run.run.run_id, run.task, score, run.report.resampled]
             source += [RESAMPLES, [*run.report.classes], state_of(run.predictions_file)]
             found = self.kept.arrays(source, lambda: self._resample(run, score))
         except TunebookError:
@@ -176,12 +176,14 @@ class Scorer:
 
     def _resample(self, run: TaskRun, score: str) -> dict[str, np.ndarray]:
         metric, predictions, groups = self.metric_of(run, score), run.predictions, run.groups
-        draws = draw(len(run.frame), groups, RESAMPLES, seed=0)
+        digest = test_digest(run)
+        # the same resamples for every run of a test set, others for another test set
+        seed = int.from_bytes(digest[:4], "big")
+        draws = draw(len(run.frame), groups, RESAMPLES, seed)
         return {
-            "test": np.frombuffer(test_digest(run), dtype=np.uint8),
+            "test": np.frombuffer(digest, dtype=np.uint8),
             "value": np.array(metric.compute(predictions).scores[score]),
             "samples": np.asarray(metric.resample(predictions, draws)[score], dtype=float),
-            "units": np.array(count_units(len(run.frame), groups)),
         }
 
 

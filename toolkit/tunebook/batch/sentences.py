@@ -34,13 +34,13 @@ def summary(table: Table) -> Iterator[str]:
     if not others:
         yield "There is nothing yet to compare it with."
         return
-    alike = sum(row.verdict == NOT_APART for row in others)
     told = sum(row.p is not None for row in others)
-    if told:
-        yield (
-            f"Of the {told} setting{'s' if told > 1 else ''} tested against it, {alike} "
-            f"{'is' if alike == 1 else 'are'} not told apart from it on the test texts."
-        )
+    alike = sum(row.verdict == NOT_APART for row in others)
+    if told == 1:
+        yield f"The other one is {'not ' if alike else ''}told apart from it on the test texts."
+    elif told:
+        verb = "is" if alike == 1 else "are"
+        yield f"Of {told} settings tested against it, {alike} {verb} not told apart from it."
 
 
 def notes(table: Table) -> Iterator[str]:
@@ -49,7 +49,9 @@ def notes(table: Table) -> Iterator[str]:
         return
     yield _order(table)
     unit = f"{table.unit}s" if table.units != 1 else table.unit
-    several = f" of each of {table.test_sets} test sets" if table.test_sets > 1 else ""
+    whole = f"{table.units:,} {unit}"
+    if table.test_sets > 1:
+        whole = f"the {unit} of each of {table.test_sets} test sets ({table.units:,} in the first)"
     seeds = (
         " Every seed of a setting sees the same resamples: an interval covers the choice of test "
         "texts, and the choice of seeds only through their mean. How far seeds lie apart is the "
@@ -59,7 +61,7 @@ def notes(table: Table) -> Iterator[str]:
     )
     yield (
         f"Intervals ({table.level:.0%}) come from {RESAMPLES:,} bootstrap resamples of "
-        f"{table.units:,} {unit}{several}, the same ones for every run.{seeds}"
+        f"{whole}, the same ones for every run.{seeds}"
     )
     if table.tests:
         yield (

@@ -49,7 +49,10 @@ def validate_entries(
     """
     validator = _Validator(host, with_notebook)
     kept: dict[str, Entry] = {}
-    settings, strategies, same, first = {}, {}, {}, {}
+    settings: dict[str, str] = {}
+    strategies: dict[str, tuple[str, str]] = {}
+    same: dict[str, str] = {}
+    first: dict[tuple[str, str, int], str] = {}
     for entry in entries:
         found = validator.look(entry)
         if found is None:

@@ -106,8 +106,8 @@ def _range(where: str, text: str) -> Iterator[int]:
 
 def _parts(text: str) -> list[str]:
     """Splits at commas, but for those within brackets, braces or quotes."""
-    parts, closing = [""], []
-    previous = ""
+    parts, previous = [""], ""
+    closing: list[str] = []
     for sign in text:
         if closing and sign == closing[-1] and not (sign == '"' and previous == "\\"):
             closing.pop()

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import command
+from tunebook.cli.application import group
 
 
-@click.group("kernel", short_help="Kernels that start with everything imported.")
+@group("kernel", short_help="Kernels that start with everything imported.")
 def kernel_command() -> None:
     """Kernels that start with torch and the rest imported: forks of a server in the background.
 
@@ -20,7 +20,7 @@ def kernel_command() -> None:
     """
 
 
-@command("install", short_help="Make warm kernels a choice in Jupyter.")
+@kernel_command.command("install", short_help="Make warm kernels a choice in Jupyter.")
 @click.option("--user", is_flag=True, help="For the user, whatever environment Jupyter runs in.")
 @click.option(
     "--prefix",
@@ -39,7 +39,7 @@ def install_command(user: bool, prefix: Path | None) -> Answer:
     return Answer(f"kernel {NAME} is in {folder}", data, hints=[f"next: papermill -k {NAME} …"])
 
 
-@command("uninstall", short_help="Take the choice away again.")
+@kernel_command.command("uninstall", short_help="Take the choice away again.")
 def uninstall_command() -> Answer:
     """Remove the kernelspec tunebook-warm wherever Jupyter finds it."""
     from tunebook.kernels.spec import uninstall
@@ -48,7 +48,7 @@ def uninstall_command() -> Answer:
     return Answer("\n".join(f"removed {path}" for path in removed), {"removed": removed})
 
 
-@command("status", short_help="Show kernelspec and servers.")
+@kernel_command.command("status", short_help="Show kernelspec and servers.")
 def status_command() -> Answer:
     """Show where the kernelspec is installed, and which servers run."""
     from tunebook.kernels.spec import installed
@@ -62,16 +62,12 @@ def status_command() -> Answer:
     )
 
 
-@command("stop", short_help="End the servers.")
+@kernel_command.command("stop", short_help="End the servers.")
 def stop_command() -> Answer:
     """End all servers of this user. Kernels that run go on, and their server ends after them."""
     servers, why = _ask("stop")
     text = why or f"servers stopped: {len(servers)}"
     return Answer(text, {"stopped": servers, "unavailable": why or None})
-
-
-for _each in (install_command, uninstall_command, status_command, stop_command):
-    kernel_command.add_command(_each)
 
 
 def _ask(wish: str) -> tuple[list[dict[str, Any]], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -58,6 +59,13 @@ def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="warm: a fork of a process with everything imported; auto: where there is one.",
 )
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without a notebook.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Processes that train the model together; more than one needs --no-notebook.",
+)
 @click.pass_obj
 def run_command(
     settings: Settings,
@@ -67,6 +75,7 @@ def run_command(
     start_timeout: float,
     kernel: KernelChoice,
     no_notebook: bool,
+    processes: int,
 ) -> Answer:
     """Run CASE, a name or a YAML file, into a new run directory.
 
@@ -78,7 +87,7 @@ def run_command(
     plan = make_plan(host, case, parse_parameters(parameters), with_notebook=not no_notebook)
     started = time.time()
     run, _ = launch(
-        plan,
+        replace(plan, processes=processes),
         host,
         settings.runs_dir.resolve(),
         plugin_files=settings.plugin_files,

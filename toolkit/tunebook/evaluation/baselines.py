@@ -122,12 +122,17 @@ def _parts(
         "scale": form.scale,
         "features": tfidf_features,
         "class_weights": class_weights,
-        "blas": [
-            [pool.get(key) for key in ("internal_api", "version", "num_threads", "architecture")]
-            for pool in threadpool_info()
-            if pool["user_api"] == "blas"
-        ],
+        "blas": _blas(),
     }
+
+
+def _blas() -> list[str]:
+    """Returns what the linear algebra of the fit runs on; its threads share sums."""
+    import scipy.linalg  # noqa: F401 - brings a library of its own, which the fit loads as well
+
+    named = ("internal_api", "version", "num_threads", "architecture")
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return sorted({" ".join(str(pool.get(key)) for key in named) for pool in pools})
 
 
 _WORDS = {"ngram_range": (1, 2)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tunebook.contracts import AnyPredictions
 from tunebook.data.dataset import PAIR
 from tunebook.forms import TaskForm
 from tunebook.records import write_atomically
+from tunebook.shared_work import array_sha256, json_sha256
 
 
 def predictions_frame(
@@ -46,6 +48,16 @@ def write_predictions(
     """
     write_parquet(frame, predictions_path)
     write_parquet(form.errors(frame), errors_path)
+
+
+def frame_sha256(frame: pd.DataFrame) -> str:
+    """Returns the SHA-256 of what a table says, whatever library would write it to disk."""
+    digest = hashlib.sha256()
+    for name in frame:
+        values = frame[name].to_numpy()
+        told = array_sha256(values) if values.dtype != object else json_sha256(frame[name].tolist())
+        digest.update(f"{name} {told}\n".encode())
+    return digest.hexdigest()
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

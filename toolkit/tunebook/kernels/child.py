@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import importlib.util
 import logging
 import os
-import random
 import resource
 import signal
 import socket
@@ -27,8 +27,10 @@ SELF_SEEDED = (
     ("numpy.random.mtrand", "_rand"),
     ("datasets.fingerprint", "fingerprint_rng"),
     ("sympy.core.random", "rng"),
+    ("sympy.core.random", "_assumptions_rng"),
+    ("torch", "default_generator"),
 )
-"""Generators that a fresh process seeds from the system. torch's begins alike in all of them."""
+"""Generators that a fresh process seeds from the system; those of CUDA don't exist yet."""
 OPENBLAS_VARIABLES = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
@@ -113,8 +115,8 @@ def _take_on(order: Order, files: Sequence[int]) -> None:
     os.umask(order.umask)
     for name, (soft, hard) in order.limits.items():
         resource.setrlimit(getattr(resource, name), (soft, hard))
-    launcher = sys.modules["ipykernel"].__path__[0] + "_launcher.py"
-    sys.argv = [launcher, *order.arguments]
+    launcher = importlib.util.find_spec("ipykernel_launcher")
+    sys.argv = [str(launcher and launcher.origin), *order.arguments]
     importlib.invalidate_caches()
     _reseed()
     _size_openblas(order.environment)
@@ -140,11 +142,8 @@ def _take_files(files: Sequence[int]) -> None:
 
 def _reseed() -> None:
     for module, name in SELF_SEEDED:
-        generator = getattr(sys.modules.get(module), name, None)
-        if isinstance(generator, random.Random):
-            generator.seed()
-        elif generator is not None:
-            generator.seed(None)
+        if module in sys.modules:
+            getattr(sys.modules[module], name).seed()
 
 
 def _size_openblas(environment: Mapping[str, str]) -> None:
@@ -171,7 +170,7 @@ def _kernel_app() -> type[Any]:
         def init_io(self) -> None:
             """Loggers that libraries set up on import write to the notebook."""
             before = {sys.stdout: "stdout", sys.stderr: "stderr"}
-            super().init_io()
+            super().init_io()  # type: ignore[no-untyped-call]
             for handler in _stream_handlers():
                 if handler.stream in before:
                     handler.setStream(getattr(sys, before[handler.stream]))

@@ -20,7 +20,8 @@ from tunebook.kernels.world import server_environment, server_key
 PATIENCE = 90.0
 """Seconds to wait for a server that warms up."""
 ANSWER_SECONDS = 30.0
-STARTS = 3
+ROUNDS = 3
+"""How often a server may be found outdated, and end, before a kernel is started as usual."""
 LAUNCHER = ("-m", "ipykernel_launcher")
 
 
@@ -58,9 +59,8 @@ def fork_kernel(
         "limits": _limits(),
     }
     until = time.monotonic() + patience
-    starts = STARTS if start else 0
-    while True:
-        connection, starts = _reach(place, python, environment, starts, until)
+    for _ in range(ROUNDS):
+        connection = _reach(place, python, environment, start, until)
         answer, inbox = _ask(connection, {"fork": order}, outputs)
         if "pid" in answer:
             return WarmProcess(inbox, ProcessId(answer["pid"], answer["ticks"]))
@@ -69,8 +69,7 @@ def fork_kernel(
             raise NotWarm(str(answer["refused"]))
         if "ended" in answer:
             raise NotWarm(f"a fork ended at once, with exit status {answer['ended']}")
-        if time.monotonic() > until:
-            raise NotWarm("servers end before they answer")
+    raise NotWarm(f"its servers end before they answer: {answer.get('retry', 'no word')}")
 
 
 def find_place(python: str, environment: Mapping[str, str]) -> Place:
@@ -125,23 +124,23 @@ def _ask_one(place: Place, wish: str) -> dict[str, Any]:
 
 
 def _reach(
-    place: Place, python: str, environment: Mapping[str, str], starts: int, until: float
-) -> tuple[socket.socket, int]:
-    """Returns a connection, and how many servers may still be started."""
+    place: Place, python: str, environment: Mapping[str, str], start: bool, until: float
+) -> socket.socket:
+    started = False
     while True:
         try:
-            return _connect(place), starts
+            return _connect(place)
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
             pass
         except OSError as error:
             raise NotWarm(f"{place.socket}: {error.strerror}") from error
         if not place.is_locked():
-            if starts == 0:
-                raise NotWarm("no server runs for this environment")
-            starts -= 1
-            _start(place, python, environment)
-            if not place.is_locked() and starts == 0:
+            if started:
                 raise NotWarm(f"its server has ended: {place.last_words()}")
+            if not start:
+                raise NotWarm("no server runs for this environment")
+            _start(place, python, environment)
+            started = True
         if time.monotonic() > until:
             raise NotWarm("its server is still warming up")
         time.sleep(0.05)

@@ -112,8 +112,8 @@ class WarmProcess:
 
     def _hear(self, seconds: float) -> None:
         connection = self._inbox.connection
-        connection.settimeout(seconds)
         try:
+            connection.settimeout(seconds)
             while (message := self._inbox.read()) is None:
                 pass
             self._end(int(message["ended"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, get_args
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Enum, Float, Unicode
 
 from tunebook.environment import KERNEL_VARIABLE
@@ -87,7 +87,7 @@ class WarmProvisioner(LocalProvisioner):
             raise NotWarm("the fork has ended before it was used") from error
         self.process = process  # type: ignore[assignment]
         self.pid = self.pgid = process.pid
-        self.cwd = folder  # type: ignore[assignment]
+        self.cwd = folder
         return self.connection_info
 
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ from tunebook.kernels.wire import Garbage, Gone, Inbox, peer, send
 IDLE_VARIABLE = "TUNEBOOK_KERNELS_IDLE"
 """Seconds without a kernel after which a server ends."""
 DEFAULT_IDLE = 600.0
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that a client may take to say what it wants."""
 BACKLOG = 1024
 OUTPUTS = 2
@@ -132,10 +132,9 @@ class Server:
             if message is None:
                 return None
             ((wish, content),) = message.items()
-            answer = getattr(self, f"_on_{wish}", None) if wish in WISHES else None
-            if answer is None:
+            if wish not in WISHES:
                 raise Garbage(f"no wish `{wish:.20}`")
-            return answer(file, inbox, content)
+            return WISHES[wish](self, file, inbox, content)
         except BlockingIOError:
             return None
         except (Gone, OSError):
@@ -233,5 +232,8 @@ class Server:
                 connection.close()
 
 
-WISHES = ("fork", "status", "stop")
-Answerer = Callable[[int, Inbox, Any], Forked | None]
+WISHES: Mapping[str, Callable[[Server, int, Inbox, Any], Forked | None]] = {
+    "fork": Server._on_fork,
+    "status": Server._on_status,
+    "stop": Server._on_stop,
+}

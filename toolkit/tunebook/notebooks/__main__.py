@@ -13,12 +13,15 @@ import sys
 import threading
 from pathlib import Path
 
-from tunebook.notebooks.papermill_job import run_job
 from tunebook.records import write_atomically
 
 
 def main() -> None:
     """Reads the job, runs it, and leaves an outcome.json beside it."""
+    # jsonschema would spend two seconds in building a grammar of IRIs, which notebooks have none of
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    from tunebook.notebooks.papermill_job import run_job
+
     folder = Path(sys.argv[1])
     threading.Thread(target=_end_with_supervisor, args=(folder,), daemon=True).start()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))

@@ -19,6 +19,7 @@ from tunebook.errors import TunebookError
 from tunebook.host import PluginHost
 from tunebook.notebooks.launched import Launched
 from tunebook.notebooks.parameters import case_parameters, parameters_for, read_parameters
+from tunebook.notebooks.processes import check_processes, run_processes
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
     DEFAULT_TIMEOUT,
@@ -36,11 +37,17 @@ from tunebook.schema import CaseSchema
 
 @dataclass(frozen=True)
 class Plan:
-    """What is going to run: a validated case, and the notebook to run it in, if any."""
+    """What is going to run: a validated case, and the notebook to run it in, if any.
+
+    Attributes:
+        injected: Parameters that go into the notebook.
+        processes: How many train the model together, see `tunebook.notebooks.processes`.
+    """
 
     case: CaseConfig
     notebook: Path | None
     injected: Mapping[str, Any]
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,12 @@ def launch(
         plugin_files: Single-file plugins that a kernel loads as well.
         limits: How long it may take.
         debug: Whether to print the traceback of what goes wrong.
+
+    Raises:
+        ConfigError: The plan is not for so many processes.
     """
+    if plan.processes > 1:
+        check_processes(plan.case, plan.notebook, plan.processes)
     run, record = begin(runs_dir, plan.case)
     return run, carry_out(
         run, record, plan, host, plugin_files=plugin_files, limits=limits, debug=debug
@@ -161,7 +173,7 @@ def carry_out(
 ) -> RunRecord:
     """Runs a plan in a directory that `begin` or `begin_in` has made; returns its final record."""
     with owned(run.path, LAUNCHES):
-        Launched.now(plan.notebook, plan.injected, plugin_files).keep(run)
+        Launched.now(plan.notebook, plan.injected, plugin_files, plan.processes).keep(run)
         return _carried_out(run, record, plan, host, plugin_files, limits, debug)
 
 
@@ -193,7 +205,7 @@ def resume(
     record = earlier_record(run, blank_record(run, case))
     if _complete(run, record):
         return run, record
-    plan = Plan(case, launched.notebook, launched.injected)
+    plan = Plan(case, launched.notebook, launched.injected, launched.processes)
     with owned(run.path, LAUNCHES), _asking_to_resume():
         if record.status != "succeeded":
             record = now_running(run, _warned(record, launched.changed))
@@ -205,9 +217,8 @@ def resume(
 def _complete(run: RunDirectory, record: RunRecord) -> bool:
     """Whether a run has succeeded, with its learning curve if it was to have one."""
     curve = run.read_case().get("evaluation", {}).get("learning_curve")
-    return (
-        finished(run) and record.status == "succeeded" and bool(record.learning_curve or not curve)
-    )
+    done = finished(run) and record.status == "succeeded"
+    return done and bool(record.learning_curve or not curve)
 
 
 def _warned(record: RunRecord, changed: Sequence[str]) -> RunRecord:
@@ -241,7 +252,12 @@ def _carried_out(
     resumes: bool = False,
 ) -> RunRecord:
     try:
-        if plan.notebook is None:
+        if plan.processes > 1:
+            follower = RunFollower(run.path, progress_listener(), from_now=resumes)
+            outcome = run_processes(
+                run, plan.processes, plugin_files, limits.timeout, follower.poll
+            )
+        elif plan.notebook is None:
             outcome = _run_library(run, plan, host, limits)
         else:
             outcome = _run_notebook(run, plan, plugin_files, limits, resumes)

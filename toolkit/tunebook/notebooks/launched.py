@@ -24,22 +24,29 @@ class Launched:
         injected: Parameters that went into the notebook.
         plugin_files: Single-file plugins.
         hashes: SHA-256 of these files by path, as they were then.
+        processes: How many trained the model together.
     """
 
     notebook: Path | None = None
     injected: Mapping[str, Any] = field(default_factory=dict)
     plugin_files: Sequence[Path] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
 
     @classmethod
     def now(
-        cls, notebook: Path | None, injected: Mapping[str, Any], plugin_files: Sequence[str | Path]
+        cls,
+        notebook: Path | None,
+        injected: Mapping[str, Any],
+        plugin_files: Sequence[str | Path],
+        processes: int = 1,
     ) -> Launched:
         """Returns a launch with these files as they are."""
         plugins = [Path(file).resolve() for file in plugin_files]
         own = None if notebook is None else notebook.resolve()
         read = [file for file in (own, *plugins) if file is not None and file.is_file()]
-        return cls(own, injected, plugins, {str(file): file_sha256(file) for file in read})
+        hashes = {str(file): file_sha256(file) for file in read}
+        return cls(own, injected, plugins, hashes, processes)
 
     def keep(self, run: RunDirectory) -> None:
         """Writes it into the run's folder.
@@ -53,13 +60,14 @@ class Launched:
             "injected": dict(self.injected),
             "plugin_files": [str(file) for file in self.plugin_files],
             "sha256": dict(self.hashes),
+            "processes": self.processes,
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         write_atomically(run.launch_file, text)
 
     @classmethod
     def of(cls, run: RunDirectory) -> Launched:
-        """Returns what a run was launched with; one that no command has launched is the library's.
+        """Returns what a run was launched with: nothing, where a program has run the library.
 
         Raises:
             ConfigError: The file is damaged or of a newer version, or what it names is gone.
@@ -75,6 +83,7 @@ class Launched:
                 dict(content["injected"]),
                 [Path(file) for file in content["plugin_files"]],
                 dict(content["sha256"]),
+                int(content.get("processes", 1)),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(_damaged(run, repr(error))) from error

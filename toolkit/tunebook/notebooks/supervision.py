@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -32,7 +33,15 @@ KERNEL_KIND = "kernel_kind.json"
 """What papermill's process tells of its kernel, in the private folder."""
 
 Kind = Literal[
-    "finished", "raised", "kernel_died", "kernel_start", "crashed", "timed_out", "stopped"
+    "finished",
+    "raised",
+    "kernel_died",
+    "kernel_start",
+    "process_died",
+    "process_failed",
+    "crashed",
+    "timed_out",
+    "stopped",
 ]
 
 
@@ -93,23 +102,49 @@ def execute_notebook(
         "start_timeout": max(1, round(start_timeout)),
         "kernel": kernel,
     }
-    environment = _environment(run, plugin_files)
+    environment = environment_of(run, plugin_files)
     if kernel == "warm":
         begin_warming(sys.executable, environment)  # here, as it is to outlive the process tree
     with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        with _signals() as received:
-            process = _start(folder, environment, log)
-            tree = ProcessTree(process, folder / KERNEL_PROCESS)
-            try:
-                verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
-            finally:
-                tree.kill()
-        on_poll()
+        start = functools.partial(_start, folder, environment, log)
+        announced = folder / KERNEL_PROCESS
+        verdict, status = supervise(start, timeout, on_poll, grace, announced=announced)
         if not run.notebook.exists():
             shutil.copyfile(notebook, run.notebook)
-        outcome = verdict or _read_outcome(folder, process.returncode)
+        outcome = verdict or _read_outcome(folder, status)
         return replace(outcome, kernel=_read_kernel(folder))
+
+
+def supervise(
+    start: Callable[[], subprocess.Popen[bytes]],
+    timeout: float,
+    on_poll: Callable[[], object] = lambda: None,
+    grace: float = GRACE_SECONDS,
+    *,
+    announced: Path | None = None,
+) -> tuple[Outcome | None, int | None]:
+    """Waits for a process; when this returns, it and all it started are gone.
+
+    Args:
+        start: Starts the process. Signals that come meanwhile are not lost.
+        timeout: Seconds that it may take.
+        on_poll: Called several times a second.
+        grace: Seconds between interrupting what it started and killing it.
+        announced: See `ProcessTree`.
+
+    Returns:
+        Why it was ended from here, None when it ended by itself; and its exit status.
+    """
+    with _signals() as received:
+        process = start()
+        tree = ProcessTree(process, announced)
+        try:
+            verdict = _watch(tree, time.monotonic() + timeout, received, on_poll, grace)
+        finally:
+            tree.kill()
+    on_poll()
+    return verdict, process.returncode
 
 
 class ProcessTree:
@@ -238,7 +273,8 @@ def _start(folder: Path, environment: dict[str, str], log: IO[bytes]) -> subproc
     )
 
 
-def _environment(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+def environment_of(run: RunDirectory, plugin_files: Iterable[str | Path]) -> dict[str, str]:
+    """Returns the environment of a process that carries a run out."""
     files = [str(Path(file).resolve()) for file in plugin_files]
     inherited = os.environ.get("TUNEBOOK_PLUGIN_FILES", "")
     return {

@@ -30,6 +30,13 @@ class Verdict:
     fix: str
 
 
+PROCESSES = Verdict(
+    "failed",
+    TrainingError,
+    "processes that live to the end",
+    lambda o: o.detail,
+    "see that all have enough memory, lower --processes or training.batch_size, run it again",
+)
 VERDICTS: Mapping[str, Verdict] = {
     "raised": Verdict(
         "failed",
@@ -59,6 +66,8 @@ VERDICTS: Mapping[str, Verdict] = {
         lambda o: f"{o.error}: {o.detail}",
         "run it again; --no-notebook does without papermill",
     ),
+    "process_died": PROCESSES,
+    "process_failed": PROCESSES,
     "timed_out": Verdict(
         "timed_out",
         StoppedError,
@@ -87,7 +96,8 @@ CODES = {"raised": "notebook_failed", "finished": "unfinished"}
 def conclude(run: RunDirectory, outcome: Outcome, blank: RunRecord) -> RunRecord:
     """Returns the final record, after writing it where the kernel could not.
 
-    An error that the kernel recorded itself is kept, unless the run was ended from outside.
+    An error that the kernel recorded itself is kept, unless the run was ended from outside or one
+    of several processes was killed, which the others can only call a lost connection.
 
     Args:
         run: The run's directory.
@@ -105,7 +115,7 @@ def conclude(run: RunDirectory, outcome: Outcome, blank: RunRecord) -> RunRecord
         return record
     verdict = VERDICTS[outcome.kind]
     told = record.error is not None and record.status not in ("running", "succeeded")
-    if told and (verdict.status in ("failed", record.status)):
+    if told and outcome.kind != "process_died" and (verdict.status in ("failed", record.status)):
         return record
     error = _error(run, outcome, verdict)
     record = record.updated(
@@ -137,7 +147,7 @@ def _error(run: RunDirectory, outcome: Outcome, verdict: Verdict) -> TunebookErr
     if problems:
         return error_class(*problems)
     code = f"run.{CODES.get(outcome.kind, outcome.kind)}"
-    where = str(run.notebook)
+    where = str(run.notebook if run.notebook.exists() else run.path)
     return error_class(Problem(code, where, verdict.expected, verdict.found(outcome), verdict.fix))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from tunebook.attempts import Executor
 from tunebook.contracts import Augmenter, DataSource, Metric, ModelSource, Strategy
 from tunebook.errors import TunebookError, shorten
 from tunebook.plugin_lint import check_descriptor
@@ -34,6 +36,7 @@ PROTOCOLS = {
     "augmenter": Augmenter,
     "datasource": DataSource,
     "model": ModelSource,
+    "executor": Executor,
 }
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -186,10 +189,15 @@ def factory_makes_what_the_kind_promises(candidate: Candidate) -> None:
     except TunebookError as error:
         raise CheckFailed(error.problems[0].found, error.problems[0].fix) from error
     demand(
-        isinstance(made, protocol),
+        all(_has(made, name) for name in vars(protocol) if not name.startswith("_")),
         f"{candidate.descriptor.factory} makes a {type(made).__name__}",
-        f"give it the methods of tunebook.contracts.{protocol.__name__}",
+        f"give it the methods of {protocol.__module__}.{protocol.__name__}",
     )
+
+
+def _has(made: object, name: str) -> bool:
+    """Whether `made` has an attribute, found out without asking for it, which may start things."""
+    return inspect.getattr_static(made, name, None) is not None
 
 
 def _is_unbounded(schema: Any) -> bool:

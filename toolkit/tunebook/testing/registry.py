@@ -10,6 +10,7 @@ from tunebook.testing import (
     augmenters,
     cases,
     datasources,
+    executors,
     metrics,
     models,
     packaging,
@@ -25,7 +26,16 @@ def _checks_in(module: ModuleType) -> list[Check]:
 
 CHECKS: Mapping[str, Check] = {
     check.id: check
-    for module in (packaging, strategies, metrics, augmenters, datasources, models, cases)
+    for module in (
+        packaging,
+        strategies,
+        metrics,
+        augmenters,
+        datasources,
+        models,
+        cases,
+        executors,
+    )
     for check in _checks_in(module)
 }
 """By id, every check there is."""
@@ -37,6 +47,7 @@ LEAST: Mapping[str, int] = {
     "datasource": 18,
     "model": 16,
     "case": 7,
+    "executor": 36,
 }
 """By kind, how many checks a plugin must at least be put to, so that none passes on nothing."""
 

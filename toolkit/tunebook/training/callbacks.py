@@ -20,6 +20,7 @@ from tunebook.errors import MachineError, Problem, TrainingError
 from tunebook.events import Evaluated, EventLog, StepTaken
 from tunebook.records import write_problem
 from tunebook.tasks.text_classification import load_trainable, trainable_state
+from tunebook.training import processes
 from tunebook.training.precision import device
 
 REPORTS = 200
@@ -111,6 +112,8 @@ class BestWeights(TrainerCallback):
         return self.stopping.threshold if self.stopping else 0.0
 
     def _save(self) -> None:
+        if not processes.is_first():
+            return
         temporary = self.path.with_suffix(".tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +126,7 @@ class BestWeights(TrainerCallback):
 
     def restore(self) -> None:
         """Puts the best weights back into the model and removes the file."""
-        if self.best is not None:
+        if self.best is not None and processes.is_first():
             load_trainable(self.model, load_file(str(self.path)))
             self.path.unlink()
 
@@ -154,7 +157,8 @@ class Reporter(TrainerCallback):
         step = state.global_step
         if step % self.every and step != self.total_steps:
             return
-        loss = float(torch.stack(self.losses).mean()) if self.losses else math.nan
+        # all processes report at the same steps
+        loss = float(processes.mean(torch.stack(self.losses).mean())) if self.losses else math.nan
         self.losses.clear()
         if not math.isfinite(loss):
             raise TrainingError(

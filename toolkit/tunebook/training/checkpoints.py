@@ -22,6 +22,7 @@ from tunebook.cache import file_sha256
 from tunebook.config import CheckpointConfig
 from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
+from tunebook.training import processes
 from tunebook.training.basis import Basis
 
 FORMAT = 1
@@ -112,7 +113,10 @@ class Checkpoints:
         folder: Where they lie, beside whatever else the trainings write there.
         config: How often, and how many.
         log: Knows how many events there are.
-        warn: Told of what is damaged, has changed, or cannot be written.
+        warn: Told of what has changed or cannot be written.
+
+    Attributes:
+        damaged: What `open` has found that isn't whole.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class Checkpoints:
         self.basis = Basis(folder / "basis.json")
         self._found: list[Checkpoint] = []
         self._trainings = 0
+        self.damaged: list[str] = []
 
     def open(self) -> Checkpoint | None:
         """Looks for what an earlier attempt has left; returns the newest that is whole.
@@ -142,7 +147,7 @@ class Checkpoints:
             try:
                 self._found.append(Checkpoint.read(folder))
             except DamagedError as error:
-                self.warn(f"checkpoint {folder.name} is damaged and not used: {error}")
+                self.damaged.append(f"checkpoint {folder.name} is damaged and not used: {error}")
         return self._found[-1] if self._found else None
 
     def stand_on(self, **facts: Any) -> None:
@@ -238,7 +243,8 @@ class TrainingCheckpoints:
 
     @property
     def off(self) -> bool:
-        return self.repeated or not self.run.config.limit_gb
+        # a checkpoint is of one process; what several have drawn at random is not in it
+        return self.repeated or not self.run.config.limit_gb or processes.count() > 1
 
     def due(self, step: int, size: Callable[[], int]) -> bool:
         """Whether a checkpoint should be written after `step`.

@@ -20,6 +20,7 @@ from transformers.trainer_callback import PrinterCallback
 from tunebook.config import ALONE, MEAN, TrainingConfig
 from tunebook.contracts import Prepared
 from tunebook.events import EventLog
+from tunebook.training import processes
 from tunebook.training.allocator import keep_freed_memory
 from tunebook.training.callbacks import BestWeights, EvaluationSchedule, Reporter
 from tunebook.training.checkpoints import Checkpoints
@@ -167,6 +168,7 @@ def train(job: TrainingJob) -> TrainingResult:
     if (job.prepared.before is not None or not total) and found is None:
         trainer.evaluate()  # what the stages before have made may be the best there is
     if total:
+        processes.seed_apart(job.seed)
         with packed_dropout(model):
             trainer.run(place)
     seconds = trainer.seconds
@@ -220,6 +222,9 @@ class TrainingLoop(Resumable, Trainer):
     def get_train_dataloader(self) -> DataLoader[Batch]:
         config = self.job.config
         batches = bucketed(self.job.train, config.batch_size, self.job.seed)
+        if processes.count() > 1:  # accelerate would share out a batch sampler in its own way
+            shares = processes.shared(self.job.train)
+            return EpochLoader(shares, sampler=batches, batch_size=None)
         return EpochLoader(
             _WholeBatches(self.job.train), batch_sampler=batches, collate_fn=_as_it_is
         )
@@ -237,10 +242,11 @@ class TrainingLoop(Resumable, Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        labels = inputs.pop("labels")
+        labels, counts = inputs.pop("labels"), inputs.pop("counts", None)
         logits = model(**inputs)
-        loss = self.losses[inputs.get("task", ALONE)](logits.float(), labels)
-        self.examples_seen += len(labels)
+        criterion = self.losses[inputs.get("task", ALONE)]
+        loss, rows = processes.weigh(criterion(logits.float(), labels), criterion, labels, counts)
+        self.examples_seen += rows
         if self.reporter is not None:
             self.reporter.losses.append(loss.detach())
         return (loss, logits) if return_outputs else loss
@@ -255,7 +261,8 @@ class TrainingLoop(Resumable, Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         started = time.perf_counter()
-        scores = {f"eval_{name}": value for name, value in self.job.scores().items()}
+        found = processes.of_first(self.job.scores() if processes.is_first() else None)
+        scores = {f"eval_{name}": value for name, value in found.items()}
         self.evaluation_seconds += time.perf_counter() - started
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, scores
@@ -264,10 +271,10 @@ class TrainingLoop(Resumable, Trainer):
 
 
 class EpochLoader(DataLoader[Batch]):
-    """Loader whose batch sampler knows the epoch."""
+    """Loader whose sampler of batches knows the epoch."""
 
     def set_epoch(self, epoch: int) -> None:
-        self.batch_sampler.set_epoch(epoch)
+        (self.batch_sampler or self.sampler).set_epoch(epoch)
 
 
 class _WholeBatches(Dataset[Batch]):
@@ -323,6 +330,7 @@ def trainer_arguments(job: TrainingJob, total: int) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
         dataloader_pin_memory=False,
+        ddp_timeout=round(processes.WAIT.total_seconds()),
     )
 
 

@@ -1,11 +1,12 @@
-"""Attempts as processes of this machine, each in a session of its own."""
+"""Attempts as processes of this machine, each below a guard and in a session of its own."""
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,18 +17,9 @@ import psutil
 from tunebook.attempts import Attempt, Ended
 from tunebook.errors import MachineError, Problem
 from tunebook.notebooks.supervision import ProcessTree
+from tunebook_plugins.executors import guard
 from tunebook_plugins.executors.local.plugin import LocalConfig
 
-THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "RAYON_NUM_THREADS",
-)
-"""Variables by which numeric libraries and tokenizers are told how many threads to use."""
-LOG = "attempt.log"
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -75,8 +67,9 @@ class LocalExecutor:
 
     def __init__(self, config: LocalConfig) -> None:
         self._shares = share_out(config)
-        self._trees: dict[str, ProcessTree] = {}
-        self._stopped: set[str] = set()
+        self._waiting: deque[Attempt] = deque()
+        self._guarded: dict[str, Guarded] = {}
+        self._ended: list[Ended] = []
 
     @property
     def slots(self) -> int:
@@ -87,64 +80,114 @@ class LocalExecutor:
         return self._shares.threads
 
     def start(self, attempt: Attempt) -> None:
-        try:
-            with (attempt.folder / LOG).open("ab") as log:
-                process = subprocess.Popen(
-                    [sys.executable, *attempt.command],
-                    env=_environment(attempt),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    # a Ctrl-C in the terminal is for the batch, which asks each run to stop
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise MachineError(_cannot_start(attempt, error)) from error
-        self._trees[attempt.key] = ProcessTree(process)
+        self._waiting.append(attempt)
+        self._fill()
 
     def running(self) -> Collection[str]:
-        return tuple(self._trees)
+        told_soon = [each.key for each in self._ended]
+        return [*self._guarded, *(attempt.key for attempt in self._waiting), *told_soon]
 
     def poll(self) -> Sequence[Ended]:
-        ended = []
-        for key, tree in [*self._trees.items()]:
-            tree.look()
-            if tree.ended():
-                tree.kill()  # whatever it has left behind
-                del self._trees[key]
-                ended.append(_ended(key, tree.root.returncode, key in self._stopped))
-                self._stopped.discard(key)
+        for key, guarded in [*self._guarded.items()]:
+            end = guarded.end()
+            if end is not None:
+                del self._guarded[key]
+                self._ended.append(end)
+        self._fill()
+        ended, self._ended = self._ended, []
         return ended
 
     def stop(self, key: str, *, kill: bool = False) -> None:
-        tree = self._trees.get(key)
-        if tree is None:
-            return
-        self._stopped.add(key)
-        if kill:
-            tree.kill()
-        else:
-            with suppress(ProcessLookupError):
-                tree.root.send_signal(signal.SIGINT)
+        if key in self._guarded:
+            self._guarded[key].order("kill" if kill else "stop")
+        for attempt in [*self._waiting]:
+            if attempt.key == key:
+                self._waiting.remove(attempt)
+                self._ended.append(Ended(key, "stopped", None, "it had not begun"))
 
     def close(self) -> None:
-        for tree in self._trees.values():
-            tree.kill()
-        self._trees.clear()
-        self._stopped.clear()
+        self._waiting.clear()
+        for guarded in self._guarded.values():
+            guarded.close()
+        self._guarded.clear()
+        self._ended.clear()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._guarded) < self.slots:
+            attempt = self._waiting.popleft()
+            self._guarded[attempt.key] = Guarded(attempt)
+
+
+class Guarded:
+    """An attempt under way: a guard, which ends with this process, and the command below it."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._key = attempt.key
+        self._asked = False
+        job = {
+            "command": [sys.executable, *attempt.command],
+            "cwd": str(Path.cwd()),
+            "environment": _environment(attempt),
+        }
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", guard.__file__],
+                env=job["environment"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # a Ctrl-C in the terminal is for the batch, which asks each run to stop
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise MachineError(_cannot_start(attempt, error)) from error
+        self._tree = ProcessTree(self._process)
+        self._say(json.dumps(job))
+
+    def order(self, word: str) -> None:
+        """Has the guard `stop` or `kill` the command."""
+        self._asked = True
+        self._say(word)
+
+    def end(self) -> Ended | None:
+        """Returns how the command has ended, None while it runs."""
+        self._tree.look()
+        if not self._tree.ended():
+            return None
+        self._tree.kill()  # where the guard was killed itself, nobody else does it
+        assert self._process.stdout is not None
+        answer = self._process.stdout.read()
+        self._close_pipes()
+        try:
+            told = json.loads(answer)
+        except ValueError:
+            kind = "stopped" if self._asked else "lost"
+            return Ended(self._key, kind, None, "its guard was killed")
+        words = str(told["said"]).strip().splitlines()
+        kind = "stopped" if self._asked else "exited"
+        return Ended(self._key, kind, told["status"], words[-1] if words else "")
+
+    def close(self) -> None:
+        """Ends it at once."""
+        self._tree.kill()
+        self._close_pipes()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has ended, which `end` will tell
+            self._process.stdin.write(line.encode("utf-8", "surrogateescape") + b"\n")
+            self._process.stdin.flush()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
 
 
 def _environment(attempt: Attempt) -> dict[str, str]:
-    threads = dict.fromkeys(THREADS, str(attempt.threads))
+    threads = dict.fromkeys(guard.THREADS, str(attempt.threads))
     return {**os.environ, **threads, **attempt.environment}
-
-
-def _ended(key: str, status: int, stopped: bool) -> Ended:
-    if status < 0:
-        with suppress(ValueError):
-            detail = f"killed by {signal.Signals(-status).name}"
-            return Ended(key, "stopped" if stopped else "exited", status, detail)
-    return Ended(key, "stopped" if stopped else "exited", status)
 
 
 def _cannot_start(attempt: Attempt, error: OSError) -> Problem:
