@@ -17,6 +17,7 @@ from tunebook.config import TaskConfig
 from tunebook.errors import TunebookError
 from tunebook.forms import TASK_FORMS, form_of
 from tunebook.forms.form import Scale
+from tunebook.forms.regression import LARGEST
 from tunebook.host import PluginHost
 from tunebook.specs import TASKS
 
@@ -88,7 +89,7 @@ def test_targets_are_what_labels_say(labels: list[list[str]]) -> None:
     assert back == [{*label} for label in labels]
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-LARGEST, LARGEST))
 def test_a_number_is_read_from_itself_and_from_its_text(number: float) -> None:
     numbers = form(kind="regression")
     assert numbers.read(number) == numbers.read(f" {number!r} ") == number

@@ -166,6 +166,19 @@ def test_an_error_that_falls_is_no_plateau(tiny_bert: Path) -> None:
     assert opened == [0, 0, 0, 1, 1, 2]
 
 
+def test_an_improvement_ends_the_wait(tiny_bert: Path) -> None:
+    """Two evaluations without one in a row open a stage, two with one between them don't."""
+    context = Context.of(prepare(tiny_bert, unfreezing()).model, TrainingConfig(), primary="f1")
+    config = GradualUnfreezingConfig(unfreeze="plateau", patience=2)
+    callback = Unfreezing(config, [Stage("one", [])], context)
+    opened = []
+    for value in (0.1, 0.1, 0.2, 0.2, 0.2):
+        callback.on_evaluate(metrics={"eval_f1": value})
+        callback.on_step_begin(None, TrainerState())
+        opened.append(callback.opened)
+    assert opened == [0, 0, 0, 0, 1]
+
+
 def test_a_plateau_is_of_the_primary_score(tiny_bert: Path, tmp_path: Path) -> None:
     content = tiny.case_content(
         tiny_bert,
