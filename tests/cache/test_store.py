@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tunebook.cache import Kept, Store, contents, fingerprint
+from tunebook.cache.places import default_limit
+from tunebook.cache.room import _claim
 from tunebook.errors import ConfigError
 from tunebook.shared_work import LOADED, MAPPED, ArrayForm, Arrays
 
@@ -242,3 +246,22 @@ def test_a_bound_that_is_no_number_is_told(text: str, monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError) as caught:
         Store()
     assert caught.value.problems[0].code == "cache.limit"
+
+
+def test_who_looks_whether_an_entry_is_in_use_does_not_hide_it(store: Store) -> None:
+    get(store, Counter())
+    (item,) = contents(store.root)
+    claim = _claim(item.path)
+    assert claim is not None
+    threading.Timer(0.05, os.close, [claim]).start()
+    assert get(store, Counter()).reused
+
+
+def test_the_bound_follows_the_free_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = SimpleNamespace(free=8 * GB)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: free)
+    missing = tmp_path / "not" / "made" / "yet"
+    assert default_limit(missing, 0) == 2 * GB
+    assert default_limit(missing, 4 * GB) == 3 * GB
+    free.free = 10_000 * GB
+    assert default_limit(missing, 0) == 50 * GB

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,6 +30,7 @@ MANIFEST = "entry.json"
 VERSION = 1
 """Rises when the layout of an entry changes; part of its key, so that versions don't meet."""
 KEY = re.compile("[0-9a-f]{64}")
+LOOKS, LOOK_SECONDS = 20, 0.01
 
 _verified: dict[tuple[str, int, int, int, int], str] = {}
 """Checksums that this process has computed itself, by path and state of the file."""
@@ -91,11 +93,7 @@ class Hold:
         except OSError:
             return None
         try:
-            with suppress(OSError):  # no locks on this file system: nothing leaves there either
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise _LeavingError from None
+            _share(descriptor)
             if not os.path.samestat(os.fstat(descriptor), path.stat()):
                 raise _LeavingError
         except (_LeavingError, OSError):
@@ -124,6 +122,19 @@ class Hold:
 
 class _LeavingError(Exception):
     """The entry is being thrown away."""
+
+
+def _share(descriptor: int) -> None:
+    """Takes the shared lock; one who only looks whether it is held blocks it for a moment."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        except OSError:  # no locks on this file system: nothing leaves there either
+            return
+    raise _LeavingError
 
 
 @dataclass(frozen=True)

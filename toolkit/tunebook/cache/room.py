@@ -76,16 +76,17 @@ def held_bytes(items: list[Item]) -> int:
 
 
 def remove(item: Item) -> bool:
-    """Throws something away, unless a process uses it; whether that was done."""
-    if item.leftover:
-        removed = _lockable(item.entry)
-        if removed:
-            sweep(item.entry)
-    else:
-        removed = _throw_away(item.entry)
-    if removed and not item.path.exists():
-        _drop_lock(item.entry)
-    return removed
+    """Throws something away, unless a process uses it; whether that was done.
+
+    It is not, either, in a cache that may only be read.
+    """
+    try:
+        gone = _swept(item.entry) if item.leftover else _throw_away(item.entry)
+        if gone:
+            _drop_lock(item.entry)
+        return gone
+    except OSError:
+        return False
 
 
 def make_room(root: Path, limit: int | None, wanted: int = 0) -> str:
@@ -161,6 +162,13 @@ def _used(folder: Path) -> float:
     return 0.0
 
 
+def _swept(entry: Entry) -> bool:
+    free = _lockable(entry)
+    if free:
+        sweep(entry)
+    return free
+
+
 def _throw_away(entry: Entry) -> bool:
     descriptor = _claim(entry.folder)
     if descriptor is None and (entry.folder / MANIFEST).exists():
@@ -168,8 +176,6 @@ def _throw_away(entry: Entry) -> bool:
     try:
         discard(entry)
         return True
-    except OSError:  # a cache that may only be read
-        return False
     finally:
         if descriptor is not None:
             os.close(descriptor)

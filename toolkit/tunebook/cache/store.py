@@ -126,7 +126,7 @@ class Store:
         self, entry: Entry, what: str, parts: Mapping[str, Any], fresh: Kept[T], form: Form[T]
     ) -> Kept[T]:
         """Writes what was computed; the lock is held. Returns it as it now lies on disk."""
-        place = entry.neighbour(secrets.token_hex(4))
+        place, hold = entry.neighbour(secrets.token_hex(4)), None
         try:
             sweep(entry)
             lost = make_room(self.root, self.limit, form.size(fresh.value) + MANIFEST_BYTES)
@@ -138,17 +138,14 @@ class Store:
             hold = Hold.take(place)  # before others can see it, so that nobody throws it away
             discard(entry)
             place.rename(entry.folder)
+            make_room(self.root, self.limit)  # others may have kept something in the meantime
+            return replace(fresh, value=form.read(entry.folder, hold)) if hold else fresh
         except OSError as error:
             return replace(fresh, lost=error.strerror or str(error))
         finally:
+            if hold is not None:
+                hold.release()
             shutil.rmtree(place, ignore_errors=True)
-        make_room(self.root, self.limit)  # others may have kept something in the meantime
-        if hold is None:
-            return fresh
-        try:
-            return replace(fresh, value=form.read(entry.folder, hold))
-        finally:
-            hold.release()
 
 
 def _read(entry: Entry, form: Form[T]) -> Kept[T] | None:
