@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CASES = [notebook.stem for notebook in (ROOT / "notebooks").glob("*.ipynb")]
+NOTEBOOKS = [notebook.stem for notebook in (ROOT / "notebooks").glob("*.ipynb")]
+CASES = [case.stem for case in (ROOT / "plugins/tunebook_plugins/cases").glob("*.yaml")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -29,9 +30,9 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
         "tunebook/py.typed",
         "tunebook/evaluation/templates/report.html.j2",
         *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
-        *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in CASES),
+        *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in NOTEBOOKS),
     } <= names
-    assert len(CASES) == 6
+    assert (len(CASES), len(NOTEBOOKS)) == (6, 7)
     stray = ("tests/", "test_", "conftest", "__pycache__")
     assert not [name for name in names if any(word in name for word in stray)]
 
