@@ -181,6 +181,8 @@ class Companion:
             self.asked.append(about)
             if self.worker is None:
                 future.cancel()
+                # it may be on its way, or wait on a worker for a word, in the slot of others
+                self.client.run(order, self.token, "refuse", on_error="ignore")
                 return self._end("stopped", detail="it had not begun")
             self._call(order, self.token, about)
         if event == "arrived":

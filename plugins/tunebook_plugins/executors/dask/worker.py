@@ -51,6 +51,9 @@ class Desk:
 DESKS: dict[str, Desk] = {}
 """By token, the attempts of this process."""
 
+UNWANTED: set[str] = set()
+"""Tokens that were refused before their attempts came here."""
+
 
 def carry_out(job: Mapping[str, Any]) -> dict[str, Any]:
     """Carries out an attempt: the one task of a slot.
@@ -70,7 +73,7 @@ def carry_out(job: Mapping[str, Any]) -> dict[str, Any]:
     fetched_later = False
     try:
         worker.log_event(job["topic"], {"token": token, "worker": worker.address})
-        if not desk.go.wait(job["patience"]) or desk.refused:
+        if token in UNWANTED or not desk.go.wait(job["patience"]) or desk.refused:
             return {"trouble": "nobody said go"}
         told = _run(job, desk)
         if not job["shared"] and "status" in told:
@@ -156,6 +159,8 @@ def order(token: str, word: str) -> None:
     """Passes `go`, `refuse`, `stop` or `kill` on to an attempt."""
     desk = DESKS.get(token)
     if desk is None:
+        if word == "refuse":
+            UNWANTED.add(token)
         return
     if word in ("go", "refuse"):
         desk.refused = word == "refuse"
