@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from tunebook.attempts import Executor
 from tunebook.batch.attempting import Attempting
@@ -25,6 +22,7 @@ from tunebook.batch.states import ENDED, Board, Change
 from tunebook.config import PluginConfig
 from tunebook.errors import ConfigError, ExitCode, Problem, did_you_mean
 from tunebook.host import PluginHost
+from tunebook.notebooks.supervision import stop_signals
 
 USUAL_EXECUTOR = "local"
 CONTINUED: tuple[State, ...] = ("stopped", "timed_out", "lost")
@@ -80,7 +78,7 @@ def drive(
     started = time.monotonic()
     file = folder.read_plan()
     plan = make_batch_plan(host, dict(file.content))
-    with driving(folder), _asked_to_stop() as signals:
+    with driving(folder), stop_signals() as signals:
         orphans = end_orphans(folder.path)
         board, log = folder.board(file), BatchLog(folder)
         told = [*_settle(board, log), *_requeue(board, log, retry_failed)]
@@ -155,23 +153,3 @@ def _requeue(board: Board, log: BatchLog, retry_failed: bool) -> Iterator[Change
         if board.apply(change):
             log.append(change)
             yield change
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """Collects the signals that mean stop; the scheduler sees how many there were."""
-    received: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = {
-        number: signal.signal(number, note)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) != signal.SIG_IGN  # nohup stays nohup
-    }
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

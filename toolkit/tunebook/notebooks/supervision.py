@@ -136,7 +136,7 @@ def supervise(
     Returns:
         Why it was ended from here, None when it ended by itself; and its exit status.
     """
-    with _signals() as received:
+    with stop_signals() as received:
         process = start()
         tree = ProcessTree(process, announced)
         try:
@@ -231,7 +231,7 @@ def _end(tree: ProcessTree, received: list[int], grace: float) -> None:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
+def stop_signals() -> Iterator[list[int]]:
     """Collects the signals that mean stop, instead of raising wherever the program is."""
     received: list[int] = []
 
