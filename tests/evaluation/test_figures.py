@@ -66,7 +66,7 @@ def test_class_names_keep_clear_of_one_another():
         assert all(box.x0 >= 0 for box in boxes)
 
 
-@pytest.mark.parametrize("names", ["two", "forty"])
+@pytest.mark.parametrize("names", ["two", pytest.param("forty", marks=pytest.mark.slow)])
 def test_no_title_is_cut_off(names):
     for figure in pictures_for(NAMES[names]):
         figure.draw_without_rendering()

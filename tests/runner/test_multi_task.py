@@ -136,6 +136,7 @@ def test_a_task_must_be_named_and_there(finished: Run) -> None:
         _ = finished.report
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tiny_bert: Path, tmp_path: Path) -> None:
     settings = {"training": case(tiny_bert).training.model_dump() | {"max_steps": 6}}
     first, second = (train(tiny_bert, tmp_path, **settings) for _ in range(2))
@@ -144,6 +145,7 @@ def test_the_same_seed_gives_the_same_run(tiny_bert: Path, tmp_path: Path) -> No
         assert np.array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_a_strategy_that_replaces_the_backbone_is_seen_by_every_task(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def test_texts_that_another_task_trains_on_are_told(tiny_bert: Path, tmp_path: P
     assert all("trained on in another task" in text for text in run.record.warnings)
 
 
+@pytest.mark.slow
 def test_pretraining_learns_from_the_texts_of_all_tasks(tiny_bert: Path, tmp_path: Path) -> None:
     run = train(tiny_bert, tmp_path, pretraining={"max_steps": 2}, tasks=TASKS)
     assert run.record.training["pretraining"]["steps"] == 2

@@ -145,6 +145,7 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(tiny_bert: Path, tmp_
     assert run.record.training["steps"] < run.record.training["planned_steps"]
 
 
+@pytest.mark.slow
 def test_accumulated_batches_make_fewer_steps(tiny_bert: Path, tmp_path: Path) -> None:
     training = {"epochs": 2, "learning_rate": 1e-3, "precision": "fp32", "batch_size": 8}
     plain = run_case(case(tiny_bert, training=training), runs_dir=tmp_path, listeners=[])

@@ -201,6 +201,7 @@ def test_a_score_that_is_better_the_lower_picks_the_lowest(tiny_bert: Path, tmp_
     assert trained.record.training["best"] == min(seen)
 
 
+@pytest.mark.slow
 def test_a_learning_curve_of_sets_counts_texts_of_each_class(
     tiny_bert: Path, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ def test_adapters_of_two_runs_are_fused_for_two_tasks(tiny_bert: Path, tmp_path:
     assert all(torch.equal(p, frozen[name]) for name, p in parts(run, "a").items())
 
 
+@pytest.mark.slow
 def test_a_language_adapter_lies_below_those_of_all_tasks(tiny_bert: Path, tmp_path: Path) -> None:
     stack = {"stack": ["language", "shared", "own"]}
     strategy = STACK | {"adapters": {"language": {}}, "composition": stack}

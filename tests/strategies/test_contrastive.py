@@ -123,11 +123,13 @@ def test_the_stage_is_told_and_recorded(tiny_bert: Path, tmp_path: Path) -> None
     assert trained.record.parameters["share"] == 1.0
 
 
+@pytest.mark.slow
 def test_steps_are_bounded(tiny_bert: Path, tmp_path: Path) -> None:
     trained = run(tiny_bert, tmp_path, FAST | {"max_steps": 3})
     assert trained.record.training["contrastive"]["steps"] == 3
 
 
+@pytest.mark.slow
 def test_frozen_embeddings_stay_bit_by_bit(tiny_bert: Path, tmp_path: Path) -> None:
     config = FAST | {"embeddings": "freeze", "max_steps": 3}
     trained = run(tiny_bert, tmp_path, config).classifier.model
@@ -159,6 +161,7 @@ def test_a_fresh_process_gives_the_same_logits(tiny_bert: Path, tmp_path: Path) 
     assert fresh_logits(trained.directory.path, TEXTS) == trained.classifier.logits(TEXTS).tolist()
 
 
+@pytest.mark.slow
 def test_decoders_are_tuned_too(tiny_gpt2: Path, tmp_path: Path) -> None:
     trained = run(tiny_gpt2, tmp_path, FAST)
     assert trained.report.scores["macro_f1"].value > 0.9

@@ -48,6 +48,7 @@ def test_a_linear_head_takes_states_of_either_side(
     assert trained.report.scores["macro_f1"].value > 0.8
 
 
+@pytest.mark.slow
 def test_a_saved_model_gives_the_same_logits(tiny_t5: Path, tmp_path: Path) -> None:
     trained = run(tiny_t5, tmp_path, head={"label_words": {"heart": "pulse beat"}})
     here = trained.classifier.logits(TEXTS)

@@ -29,6 +29,7 @@ print(json.dumps([obeyed, before, faults()]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_pages_are_mapped_once() -> None:
     # as glibc begins: whether it has learnt otherwise by itself depends on what was freed before

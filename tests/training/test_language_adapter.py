@@ -157,6 +157,7 @@ def test_a_head_that_the_model_came_with_stays(tmp_path: Path) -> None:
     assert any("cls.predictions.transform" in name for name in before)
 
 
+@pytest.mark.slow
 def test_a_new_head_learns_first_where_it_is_asked_to(tiny_bert: Path, tmp_path: Path) -> None:
     log = EventLog(None)
     cold = subject_of(tiny_bert).pretrain(tmp_path, EventLog(None))
@@ -227,6 +228,7 @@ def test_a_later_run_uses_the_language_adapter_again(finished: Run, tmp_path: Pa
     assert "pretraining" not in second.record.training
 
 
+@pytest.mark.slow
 def test_another_name_takes_what_the_labels_trained(finished: Run, tmp_path: Path) -> None:
     adapters = {"language": {}, "before": {"run": str(finished.directory.path)}}
     composition = {"stack": ["language", "before", "task"]}

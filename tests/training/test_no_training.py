@@ -76,6 +76,7 @@ def test_a_random_head_is_refused(tiny_bert: Path) -> None:
     assert "head.init=probe" in problem.fix
 
 
+@pytest.mark.slow
 def test_what_contrastive_stages_have_made_is_scored_before_the_task_stage(
     tiny_bert: Path, tmp_path: Path
 ) -> None:

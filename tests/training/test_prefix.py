@@ -48,6 +48,7 @@ def test_losses_and_logits_are_those_without_the_cache(
     assert np.allclose(cached.classifier.logits(TEXTS), plain.classifier.logits(TEXTS), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_head_on_cached_features_is_trained_as_on_the_frozen_backbone(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_head_on_cached_features_is_trained_as_on_the_frozen_backbone(
     assert losses(cached) == pytest.approx(losses(plain), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_tasks_that_share_a_backbone_share_its_frozen_layers(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +117,7 @@ def test_a_cache_above_the_limit_is_not_made(tiny_bert: Path, tmp_path: Path) ->
     assert not (tmp_path / "cache" / "states").exists()
 
 
+@pytest.mark.slow
 def test_windows_have_states_of_their_own(tiny_bert: Path, tmp_path: Path) -> None:
     content = tiny.case_content(tiny_bert, strategy={"kind": "freeze", "layers": 1})
     content["text"] = {"max_tokens": 8, "long_texts": "windows", "stride": 2}
@@ -128,6 +131,7 @@ def test_windows_have_states_of_their_own(tiny_bert: Path, tmp_path: Path) -> No
     assert losses(cached) == pytest.approx(losses(plain), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_skipped_is_trained_without_the_cache(
     tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

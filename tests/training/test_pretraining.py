@@ -81,6 +81,7 @@ def test_perplexity_of_held_out_texts_falls(save: Any, objective: str, tmp_path:
     assert any(f"{about['before']:.4g} before, {about['after']:.4g} after" in n for n in notes)
 
 
+@pytest.mark.slow
 def test_a_fresh_head_may_learn_alone_before_anything_is_measured(
     tiny_bert: Path, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_encoder_decoders_learn_from_spans(tmp_path: Path, form: str) -> None:
     assert about["after"] < 0.8 * about["before"]
 
 
+@pytest.mark.slow
 def test_sentence_pairs_are_told_apart_better(tmp_path: Path) -> None:
     """In these texts a sentence repeats the topic of the one before it."""
     topics = [topic for topic in tiny.TOPICS for _ in range(60)]
@@ -267,6 +269,7 @@ def test_a_fresh_process_gives_the_same_logits(
     assert fresh_logits(trained.directory.path, TEXTS) == here
 
 
+@pytest.mark.slow
 def test_the_adapted_backbone_is_saved_with_a_strategy_that_trains_little(tmp_path: Path) -> None:
     """Loading must not fall back on the pretrained weights, which may be gone."""
     import shutil
@@ -278,6 +281,7 @@ def test_the_adapted_backbone_is_saved_with_a_strategy_that_trains_little(tmp_pa
     assert np.array_equal(load_classifier(trained.directory).logits(TEXTS), here)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_backbone(tiny_bert: Path, tmp_path: Path) -> None:
     first, second, other = (subject_of(tiny_bert, seed=seed) for seed in (0, 0, 1))
     told = [s.pretrain(tmp_path, EventLog(None)) for s in (first, second, other)]

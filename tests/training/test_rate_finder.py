@@ -165,6 +165,7 @@ def test_features_of_a_frozen_backbone_are_swept_too(tiny_bert: Path) -> None:
     assert len(find_learning_rate(case, HOST, steps=10, high=1e-3).losses) == 10
 
 
+@pytest.mark.slow
 def test_the_rate_is_sought_for_the_pretrained_model(tiny_bert: Path) -> None:
     """Its task stage starts from another backbone, and has another first loss."""
     plain = CaseSchema(HOST).validate(case_content(tiny_bert, strategy="full"))

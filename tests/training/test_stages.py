@@ -82,6 +82,7 @@ def test_it_leaves_the_model_ready_to_predict_and_nothing_on_disk(tmp_path: Path
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     first, second, other = (run(tmp_path, seed=seed)[0].linear.weight for seed in (0, 0, 1))
     assert torch.equal(first, second)
