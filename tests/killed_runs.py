@@ -105,7 +105,8 @@ def told(folder: Path) -> list[tuple[Any, ...]]:
 
 
 def _timeless(content: Any) -> Any:
-    timed = ("seconds", "evaluation_seconds", "examples_per_second", "run_id")
+    # and whether a baseline was there already
+    timed = ("seconds", "evaluation_seconds", "examples_per_second", "run_id", "reused")
     if isinstance(content, dict):
         return {key: _timeless(value) for key, value in content.items() if key not in timed}
     return [_timeless(value) for value in content] if isinstance(content, list) else content

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import tiny
+from killed_runs import result_of
 from tunebook.batch.folder import BatchFolder, find_batches
 from tunebook.batch.orphans import processes_of
 from tunebook.records import find_runs
@@ -98,6 +99,46 @@ def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> 
     assert processes_of(batch.path) == []
     succeeded = [run for run in find_runs(Path("runs")) if run.read_record().status == "succeeded"]
     assert len(succeeded) == 4
+
+
+def test_killed_five_times_while_it_trains_a_batch_ends_with_the_scores_of_an_unbroken_one(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    content = tiny.case_content(tiny_bert, name="trains")
+    content |= {"notebook": str(FIXTURES / "trains.ipynb"), "checkpoints": {"every_steps": 5}}
+    content["training"] |= {"epochs": 40, "evaluations": 4}
+    (tmp_path / "trains.json").write_text(json.dumps(content))
+    plan = ["batch", "trains.json", "--grid", "strategy=full,lora", "--json"]
+    options = ["-E", "workers=2"]
+    whole = begin(*plan, *options, "--runs-dir", "whole")
+    assert lines_of(whole)[-1]["counts"] == {"succeeded": 2}
+
+    process = begin(*plan, *options)
+    wait_for(lambda: find_batches(Path("runs")))
+    for _ in range(5):
+        began = time.time()
+        wait_for(lambda: any(made > began for made in checkpoints_of(only_batch())))  # noqa: B023
+        process.kill()
+        process.communicate()
+        process = begin("resume", only_batch().batch_id, "--json", *options)
+    assert lines_of(process)[-1]["counts"] == {"succeeded": 2}
+
+    assert len(results_of(Path("whole"))) == 2
+    assert results_of(Path("runs")) == results_of(Path("whole"))
+    records = [run.read_record() for run in find_runs(Path("runs"))]
+    assert len(records) == 2
+    assert sum(len(record.resumed) for record in records) >= 5
+    assert any(each.step > 0 for record in records for each in record.resumed)
+
+
+def checkpoints_of(batch: BatchFolder) -> list[float]:
+    """Returns when each checkpoint was made that lies in the batch."""
+    return [found.stat().st_mtime for found in batch.path.glob("runs/*/checkpoints/0*")]
+
+
+def results_of(runs: Path) -> dict[str, Any]:
+    """Returns all that a run comes to, but its times, by strategy."""
+    return {run.read_record().strategy: result_of(run.path) for run in find_runs(runs)}
 
 
 def test_an_interrupt_leaves_what_can_be_gone_on_with(case: Any) -> None:
