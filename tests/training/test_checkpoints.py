@@ -157,11 +157,16 @@ def test_they_are_not_written_more_often_than_they_are_worth(tmp_path: Path) -> 
     assert place.due(1, lambda: 1000)
 
 
+REFUSALS = pytest.mark.parametrize("refusal", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+"""The disk is full, the folder is read-only, or another user's."""
+
+
+@REFUSALS
 def test_a_full_disk_costs_a_checkpoint_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
 ) -> None:
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(refusal, os.strerror(refusal))
 
     store, warned = opened(tmp_path)
     place = store.next_training("training")
@@ -169,7 +174,7 @@ def test_a_full_disk_costs_a_checkpoint_and_nothing_else(
     with monkeypatch.context() as patched:
         patched.setattr(module, "save_file", full)
         place.write(2, snapshot(2))
-    assert "No space left" in warned[0]
+    assert os.strerror(refusal) in warned[0]
     assert names(tmp_path) == ["000001"]
     place.write(3, snapshot(3))
     assert names(tmp_path) == ["000001", "000002"]
@@ -331,14 +336,15 @@ def test_by_default_a_short_run_writes_none_while_it_trains(
     assert steps == []
 
 
+@REFUSALS
 def test_a_disk_without_room_for_checkpoints_doesnt_end_the_run(
-    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
 ) -> None:
     def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(refusal, os.strerror(refusal))
 
     monkeypatch.setattr(module, "save_file", full)
     directory = RunDirectory.create(tmp_path, "tiny", "full")
     run = execute(directory, case(tiny_bert), HOST, [], pictures=False)
     assert run.record.status == "succeeded"
-    assert [text for text in run.record.warnings if "No space left" in text] != []
+    assert [text for text in run.record.warnings if os.strerror(refusal) in text] != []
