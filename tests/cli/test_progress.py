@@ -11,6 +11,8 @@ import pytest
 
 from tunebook import progress
 from tunebook.events import (
+    EVENT_TYPES,
+    ControlAnswered,
     Evaluated,
     Event,
     EventLog,
@@ -22,7 +24,6 @@ from tunebook.events import (
     StepTaken,
 )
 from tunebook.progress import (
-    EVENT_TYPES,
     EventFollower,
     LineProgress,
     NotebookProgress,
@@ -177,6 +178,7 @@ def test_every_event_comes_back_from_its_line() -> None:
         *RUN,
         StageStep(1, 2, 0.5, 0.7, 1e-4, 90.0, 1.0, stage="mlm"),
         Resumed("training", 4, undone_from=7, time_before=3.5),
+        ControlAnswered("id", "set", {"learning_rate": 1e-5}, "me", True, "why", "training", 3),
     ]
     assert {type(event) for event in events} == set(EVENT_TYPES.values())
     assert [parse_event(json.dumps(event.to_dict())) for event in events] == events

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -73,6 +73,34 @@ class Noted(Event):
 
 
 @dataclass(frozen=True)
+class ControlAnswered(Event):
+    """What a training did with a request, see `tunebook.controls`.
+
+    Attributes:
+        request: Its id.
+        action: What was asked.
+        arguments: With what.
+        by: Who asked.
+        accepted: Whether it was done.
+        reason: Why not, or what came of it.
+        stage: The training that was under way, empty when none was.
+        step: Optimiser steps that it had taken.
+        again: Whether a run that goes on has only repeated what it had done before.
+    """
+
+    type: ClassVar[str] = "control"
+    request: str
+    action: str
+    arguments: dict[str, Any]
+    by: str
+    accepted: bool
+    reason: str
+    stage: str
+    step: int
+    again: bool = False
+
+
+@dataclass(frozen=True)
 class Resumed(Event):
     """The run was taken up again. What stands on line `undone_from` and after it, up to this event,
     has come to nothing: the run goes on from where it was before that line.
@@ -99,6 +127,20 @@ class RunEnded(Event):
     status: str
     detail: str = ""
 
+
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    cls.type: cls
+    for cls in (
+        StageStarted,
+        StepTaken,
+        StageStep,
+        Evaluated,
+        Noted,
+        ControlAnswered,
+        Resumed,
+        RunEnded,
+    )
+}
 
 Listener = Callable[[Event], None]
 
@@ -144,6 +186,26 @@ def read_events(path: Path) -> list[dict[str, Any]]:
             events[undone:] = [{}] * (len(events) - undone)
         events.append(event)
     return [event for event in events if event]
+
+
+def event_of(content: Mapping[str, Any]) -> Event | None:
+    """Returns the event of one line, None when it is damaged or of no known type.
+
+    Keys that a newer tunebook may have added are left out.
+    """
+    try:
+        event_class = EVENT_TYPES[content["type"]]
+        known = {item.name for item in fields(event_class)}
+        return event_class(**{key: value for key, value in content.items() if key in known})
+    except (KeyError, TypeError):
+        return None
+
+
+def every_event(path: Path) -> list[dict[str, Any]]:
+    """Returns all events in `path`, those that a resumed run has undone as well."""
+    if not path.exists():
+        return []
+    return [event for line in path.read_bytes().split(b"\n") if (event := _event(line))]
 
 
 def last_sign_of_life(path: Path) -> float | None:

@@ -9,11 +9,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from tunebook.events import (
+    ControlAnswered,
     Evaluated,
     Event,
     Listener,
@@ -21,16 +22,14 @@ from tunebook.events import (
     Resumed,
     RunEnded,
     StageStarted,
-    StageStep,
     StepTaken,
+    event_of,
 )
 
-EVENT_TYPES: Mapping[str, type[Event]] = {
-    cls.type: cls
-    for cls in (StageStarted, StepTaken, StageStep, Evaluated, Noted, Resumed, RunEnded)
-}
 LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4
+ENDS = ("resume", "stop", "abort")
+"""Controls that end a pause."""
 CURVE_EVENTS = "curve/*/*/events.jsonl"
 
 
@@ -56,6 +55,7 @@ class ProgressState:
     stage: str = ""
     step: StepTaken | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+    paused: bool = False
 
     def update(self, event: Event) -> None:
         if isinstance(event, StageStarted):
@@ -64,6 +64,8 @@ class ProgressState:
             self.step = event
         elif isinstance(event, Evaluated):
             self.scores = event.scores
+        elif isinstance(event, ControlAnswered) and event.accepted:
+            self.paused = event.action == "pause" or (self.paused and event.action not in ENDS)
 
     @property
     def share(self) -> float:
@@ -84,7 +86,7 @@ class ProgressState:
             parts.append(_scores(self.scores, limit=1))
         if self.step is not None:
             parts.append(f"{self.step.examples_per_second:.0f} examples/s")
-            parts.append(f"{duration(self.step.seconds_left)} left")
+            parts.append("paused" if self.paused else f"{duration(self.step.seconds_left)} left")
         return "  ".join(parts)
 
 
@@ -259,17 +261,12 @@ class RunFollower:
 
 
 def parse_event(line: str | bytes) -> Event | None:
-    """Returns the event of one line of `events.jsonl`; None when it is damaged or of no known type.
-
-    Keys that a newer tunebook may have added are left out.
-    """
+    """Returns the event of one line of `events.jsonl`, see `events.event_of`."""
     try:
         content = json.loads(line)
-        event_class = EVENT_TYPES[content["type"]]
-        known = {item.name for item in fields(event_class)}
-        return event_class(**{key: value for key, value in content.items() if key in known})
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return None
+    return event_of(content) if isinstance(content, dict) else None
 
 
 def describe(event: Event) -> str:
@@ -281,6 +278,11 @@ def describe(event: Event) -> str:
         return f"{'evaluation':<11}  step {event.step}  {_scores(event.scores)}{best}"
     if isinstance(event, Noted):
         return f"{event.level:<11}  {event.text}"
+    if isinstance(event, ControlAnswered):
+        asked = " ".join([event.action, *(f"{k}={v}" for k, v in event.arguments.items())])
+        outcome = "" if event.accepted else "refused: "
+        said = f"  {outcome}{event.reason}" if event.reason else ""
+        return f"{'control':<11}  step {event.step}  {asked}{said}"
     if isinstance(event, Resumed):
         place = f"from step {event.step} of {event.stage}" if event.stage else "from the beginning"
         return f"{'resumed':<11}  {place}"

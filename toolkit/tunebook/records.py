@@ -69,6 +69,7 @@ class RunRecord(Part):
         kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
         code: SHA-256 of the source of tunebook and of what its plugins are in, by package or file.
         outputs: SHA-256 of the saved weights by file, and of the predictions of each task.
+        controls: What was asked of the run while it trained, and done; see `tunebook.controls`.
         reused: What came from the cache. The time that it had taken is not in `seconds`.
         error: The error in its one shape when the run did not succeed.
     """
@@ -99,6 +100,7 @@ class RunRecord(Part):
     reused: tuple[Reused, ...] = ()
     outputs: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    controls: tuple[dict[str, Any], ...] = ()
     kernel: dict[str, str] = Field(default_factory=dict)
     error: dict[str, Any] | None = None
 
@@ -179,6 +181,10 @@ class RunDirectory:
     @property
     def events_file(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def control_file(self) -> Path:
+        return self.path / "control.jsonl"
 
     @property
     def launch_file(self) -> Path:
