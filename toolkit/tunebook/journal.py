@@ -11,13 +11,24 @@ from typing import Any
 from tunebook.config import CaseConfig
 from tunebook.environment import kernel_kind, package_versions, peak_memory_mb
 from tunebook.errors import TunebookError
-from tunebook.events import EventLog, Noted, Resumed, RunEnded, StageStarted
+from tunebook.events import (
+    ControlAnswered,
+    EventLog,
+    Noted,
+    Resumed,
+    RunEnded,
+    StageStarted,
+    read_events,
+)
 from tunebook.host import PluginHost, plugin_versions
 from tunebook.records import RunDirectory, RunRecord, TaskRecord
 from tunebook.resumption import earlier_record, taken_up
 from tunebook.schema import plugin_configs
 from tunebook.training import processes
 from tunebook.training.checkpoints import Checkpoint
+
+STEERED = ("time", "by", "action", "arguments", "stage", "step", "reason")
+"""What the record keeps of a request that was done."""
 
 
 @dataclass
@@ -104,7 +115,14 @@ class Journal:
             finished=time.time(),
             seconds=self._seconds(),
             error=error.to_dict() if error else None,
+            controls=self.steered(),
         )
+
+    def steered(self) -> tuple[dict[str, Any], ...]:
+        """Returns what was asked of the run and done."""
+        events = read_events(self.directory.events_file)
+        told = (e for e in events if e["type"] == ControlAnswered.type and e["accepted"])
+        return tuple({key: event[key] for key in STEERED} for event in told)
 
     def fail(self, status: str, error: TunebookError) -> None:
         """Writes how the run ended before its end."""

@@ -30,8 +30,8 @@ class Difference:
     """Something that was not the same for both runs.
 
     Attributes:
-        aspect: ``case``, ``data``, ``model``, ``seed``, ``precision``, ``code``, ``packages``,
-            ``hardware`` or ``threads``.
+        aspect: ``case``, ``data``, ``model``, ``seed``, ``precision``, ``controls``, ``code``,
+            ``packages``, ``hardware`` or ``threads``.
         item: What of it.
         likelihood: How likely it explains another result. It is a judgement from what the thing
             does to numbers, not a measurement: who reads other data gets another result, a new
@@ -227,6 +227,8 @@ ASPECTS: Mapping[str, tuple[Callable[[RunRecord], Facts], Callable[[str], Likeli
     "threads": (_threads, lambda item: "possible" if item.endswith("_THREADS") else "likely"),
     "hardware": (_hardware, _likely),
     "packages": (_packages, lambda item: "likely" if item in NUMERIC else "possible"),
+    # a repeated run isn't steered
+    "controls": (lambda r: {"requests done": len(r.controls)}, _certain),
     # a comment changes the source as well
     "code": (_code, lambda item: "likely" if item.startswith("version") else "possible"),
 }

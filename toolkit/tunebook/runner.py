@@ -46,6 +46,7 @@ from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.loop import TrainingJob, TrainingResult, joint_job, train
 from tunebook.training.precision import Precision, choose_precision
 from tunebook.training.predict import predict_logits
+from tunebook.training.steering import Inbox
 
 EXAMPLES = 12
 """Mistakes that the report shows."""
@@ -166,12 +167,16 @@ class Execution(Journal):
         super().__post_init__()
         self.shared = SharedWork(self.note)
         # what several processes draw at random is not in a checkpoint of the first
-        kept = {} if processes.count() == 1 else {"limit_gb": 0.0}
+        alone = processes.count() == 1
+        kept = {} if alone else {"limit_gb": 0.0}
+        place = self.directory
+        self.inbox = Inbox.of(place.control_file, place.events_file, self.log) if alone else None
         self.checkpoints = Checkpoints(
-            self.directory.checkpoints,
+            place.checkpoints,
             self.case.checkpoints.model_copy(update=kept),
             self.log,
             self.warn,
+            self.inbox,
         )
 
     def go(self, *, pictures: bool = True) -> None:
@@ -230,6 +235,8 @@ class Execution(Journal):
         if pictures:
             with self.stage("report"):
                 write_pictures(Run(self.directory))
+        if self.inbox is not None:
+            self.inbox.close()
         self.log(RunEnded("succeeded"))
         shutil.rmtree(self.directory.checkpoints, ignore_errors=True)
         self.notify("tunebook_run_finished", run=self.record, record=self.record)

@@ -42,6 +42,12 @@ class EvaluationSchedule(TrainerCallback):
         control.should_evaluate = state.global_step in self._due
         return control
 
+    def shorten(self, since: int, steps: int) -> None:
+        """Spreads what was still due after step `since` over a training that ends sooner."""
+        past = {step for step in self._due if step <= since}
+        count = min(len(self._due) - len(past), steps - since)
+        self._due = past | {since + round((steps - since) / count * (n + 1)) for n in range(count)}
+
 
 class BestWeights(TrainerCallback):
     """Keeps the trainable weights of the best evaluation on disk; stops when patience runs out.
@@ -152,6 +158,14 @@ class Reporter(TrainerCallback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.started = time.perf_counter() - state["seconds"]
         self.losses.extend(torch.tensor(loss, device=device()) for loss in state["losses"])
+
+    def shorten(self, since: int, steps: int) -> None:
+        """Counts towards an end that comes sooner."""
+        self.total_steps = steps
+
+    def leave_out(self, seconds: float) -> None:
+        """Doesn't count a pause as time of the training."""
+        self.started += seconds
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +24,9 @@ from tunebook.errors import ConfigError, Problem
 from tunebook.events import EventLog
 from tunebook.training import processes
 from tunebook.training.basis import Basis
+
+if TYPE_CHECKING:
+    from tunebook.training.steering import Inbox
 
 FORMAT = 1
 MANIFEST, STATE, TENSORS = "manifest.json", "state.json", "tensors.safetensors"
@@ -114,6 +117,7 @@ class Checkpoints:
         config: How often, and how many.
         log: Knows how many events there are.
         warn: Told of what has changed or cannot be written.
+        inbox: What is asked of the run while it trains; a checkpoint holds what was done of it.
 
     Attributes:
         damaged: What `open` has found that isn't whole.
@@ -125,8 +129,10 @@ class Checkpoints:
         config: CheckpointConfig,
         log: EventLog,
         warn: Callable[[str], None] = lambda _: None,
+        inbox: Inbox | None = None,
     ) -> None:
         self.folder = folder
+        self.inbox = inbox
         self.config = config
         self.log = log
         self.warn = warn
@@ -237,6 +243,8 @@ class TrainingCheckpoints:
     repeated: bool = False
     cost: float | None = None
     """Seconds that the last one took."""
+    asked: bool = False
+    """Whether somebody wants one after this step."""
 
     def __post_init__(self) -> None:
         self._last = time.perf_counter()
@@ -255,6 +263,9 @@ class TrainingCheckpoints:
         """
         if self.off:
             return False
+        if self.asked:
+            self.asked = False
+            return True
         config = self.run.config
         if config.every_steps is not None:
             return step % config.every_steps == 0

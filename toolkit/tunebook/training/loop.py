@@ -251,6 +251,11 @@ class TrainingLoop(Resumable, Trainer):
             self.reporter.losses.append(loss.detach())
         return (loss, logits) if return_outputs else loss
 
+    def leave_out(self, seconds: float) -> None:
+        super().leave_out(seconds)
+        if self.reporter is not None:
+            self.reporter.leave_out(seconds)
+
     def kept_files(self) -> dict[str, Path]:
         kept = self.best is not None and self.best.best is not None
         return {BestWeights.FILE: self.best.path} if kept else {}

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 
 from tunebook.training.checkpoints import TrainingCheckpoints
 from tunebook.training.loop_state import Tensors, capture, restore, restore_chance
+from tunebook.training.steering import Steering
 
 
 class Resumable:
@@ -42,6 +43,8 @@ class Resumable:
         found = None
         if checkpoints is not None:
             self.checkpoints, found = checkpoints, checkpoints.found
+            if checkpoints.run.inbox is not None:
+                self.add_callback(Steering(self, checkpoints.run.inbox, checkpoints))
             self._buffers = {n: b.clone() for n, b in self.model.named_buffers()}
             self.add_callback(_Checkpointing(self))
         self.train(resume_from_checkpoint=None if found is None else str(found.folder))
@@ -50,6 +53,10 @@ class Resumable:
     def seconds(self) -> float:
         """Time of the training; what a resumed one has lost isn't counted."""
         return time.perf_counter() - self._started
+
+    def leave_out(self, seconds: float) -> None:
+        """Doesn't count a pause as time of the training."""
+        self._started += seconds
 
     def changed_buffers(self) -> Tensors:
         """Returns buffers that aren't what they were when the training began."""

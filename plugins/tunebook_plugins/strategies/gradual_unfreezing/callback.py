@@ -91,6 +91,20 @@ class Unfreezing(TrainerCallback):
         if self._waited >= self.config.patience:
             self._plateaus, self._waited = self._plateaus + 1, 0
 
+    def open_next(self, step: int) -> str | None:
+        """Opens the next stage after `step`, whenever it was due; the others keep their times.
+
+        Returns:
+            What it opens, None where everything is open.
+        """
+        if self.opened == len(self.stages):
+            return None
+        self.opened += 1
+        self._plateaus = max(self._plateaus, self.opened)
+        name = self.stages[self.opened - 1].name
+        self.note(f"from step {step + 1} on {name} learns, as was asked")
+        return name
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "opened": self.opened,
