@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,12 +156,23 @@ def _show_text(run: RunDirectory, record: RunRecord, case: dict[str, Any]) -> It
         if each.report:
             parts = [*_report_text(each.report)]
             yield from [f"task {name}: {part}" for part in parts] if name else parts
+    if record.controls:
+        yield "steered by hand\n" + "\n".join(f"  {text}" for text in map(steered, record.controls))
     if record.warnings:
         yield "warnings\n" + "\n".join(f"  {text}" for text in record.warnings)
     if case:
         yield "settings\n" + _indented(case_text(case))
     if files_of(run):
         yield "files\n" + _indented(table(files_of(run).items()))
+
+
+def steered(control: Mapping[str, Any]) -> str:
+    """Returns a line about something that was asked of a run and done."""
+    values = [f"{name}={value}" for name, value in control["arguments"].items()]
+    asked = " ".join([control["action"], *values])
+    reason = f" ({control['reason']})" if control["reason"] else ""
+    by = f", asked by {control['by']}" if control["by"] else ""
+    return f"step {control['step']} of {control['stage']}: {asked}{reason}{by}"
 
 
 def _facts(run: RunDirectory, record: RunRecord) -> list[tuple[str, str]]:
