@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from tunebook.runner import resume_run, run_case
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
+    from tunebook.widgets.live import LiveRun, attach, start
 
 _HOMES = {
     "Batch": "tunebook.batch.reading",
     "CaseConfig": "tunebook.config",
     "PluginConfig": "tunebook.config",
     "PluginHost": "tunebook.host",
+    "LiveRun": "tunebook.widgets.live",
     "Run": "tunebook.runs",
     "TunebookError": "tunebook.errors",
+    "attach": "tunebook.widgets.live",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
     "load_batch": "tunebook.batch.reading",
@@ -38,6 +41,7 @@ _HOMES = {
     "resume_run": "tunebook.runner",
     "run_batch": "tunebook.batch.reading",
     "run_case": "tunebook.runner",
+    "start": "tunebook.widgets.live",
     "trace_learning_curve": "tunebook.learning_curve",
 }
 """Public names and where they live; a name is imported when it is first used."""
@@ -45,10 +49,12 @@ _HOMES = {
 __all__ = [
     "Batch",
     "CaseConfig",
+    "LiveRun",
     "PluginConfig",
     "PluginHost",
     "Run",
     "TunebookError",
+    "attach",
     "find_learning_rate",
     "hookimpl",
     "load_batch",
@@ -59,6 +65,7 @@ __all__ = [
     "resume_run",
     "run_batch",
     "run_case",
+    "start",
     "trace_learning_curve",
 ]
 

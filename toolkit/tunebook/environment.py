@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -105,6 +106,16 @@ def hardware() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def memory_of(who: Mapping[str, Any] | None) -> float | None:
+    """Returns the resident memory of the owner of a run in MB, where the process can be seen."""
+    import psutil
+
+    try:
+        return float(psutil.Process(who["pid"]).memory_info().rss / 2**20) if who else None
+    except (psutil.Error, KeyError, ValueError, TypeError):
+        return None
 
 
 def peak_memory_mb() -> float:

@@ -24,6 +24,26 @@ def asked_to_resume() -> Path | None:
     return Path(given) if asked and given else None
 
 
+def place_of(case: CaseConfig, runs_dir: str | Path | None = None) -> tuple[RunDirectory, bool]:
+    """Returns the directory of the next run of this process, and whether to go on with a run that
+    lies there.
+
+    Args:
+        case: What is run.
+        runs_dir: Where a new directory is made, also where the environment names one.
+    """
+    left = asked_to_resume() if runs_dir is None else None
+    if left is not None:
+        return RunDirectory(left), True
+    given = os.environ.get("TUNEBOOK_RUN_DIR")
+    if given and runs_dir is None:
+        directory = RunDirectory(Path(given))
+        if directory.path.is_dir() and not directory.events_file.exists():
+            return directory, False
+    root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
+    return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}"), False
+
+
 def finished(directory: RunDirectory) -> bool:
     """Whether all of a run is done, whatever came after it in its notebook."""
     ended = RunEnded.type, "succeeded"

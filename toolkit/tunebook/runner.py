@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +32,7 @@ from tunebook.ownership import RUNS, owned
 from tunebook.progress import progress_listener
 from tunebook.provenance import code_of, used_plugins, weights_in
 from tunebook.records import EvalReport, RunDirectory, TaskRecord
-from tunebook.resumption import asked_to_resume, check_readable, check_same_case, finished
+from tunebook.resumption import check_readable, check_same_case, finished, place_of
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
@@ -71,11 +70,8 @@ def run_case(
     Raises:
         TunebookError: Whatever went wrong; the record on disk says the same.
     """
-    host = host or PluginHost()
-    left = asked_to_resume() if runs_dir is None else None
-    if left is not None:
-        return _go_on(RunDirectory(left), case, host, listeners)
-    return execute(_directory(case, runs_dir), case, host, listeners)
+    directory, resumes = place_of(case, runs_dir)
+    return (go_on if resumes else execute)(directory, case, host or PluginHost(), listeners)
 
 
 def resume_run(
@@ -101,15 +97,16 @@ def resume_run(
     if not isinstance(directory, RunDirectory):
         directory = RunDirectory(Path(directory))
     host = host or PluginHost()
-    return _go_on(directory, CaseSchema(host).validate(directory.read_case()), host, listeners)
+    return go_on(directory, CaseSchema(host).validate(directory.read_case()), host, listeners)
 
 
-def _go_on(
+def go_on(
     directory: RunDirectory,
     case: CaseConfig,
     host: PluginHost,
     listeners: Iterable[Listener] | None,
 ) -> Run:
+    """Goes on with a run in a directory, whose case must be this one; see `resume_run`."""
     check_same_case(directory, case)
     check_readable(directory)
     if not finished(directory):
@@ -353,16 +350,6 @@ class Execution(Journal):
             "machine": {name: about[name] for name in ("cpu", "threads", "gpu")},
             "precision": precision.name,
         }
-
-
-def _directory(case: CaseConfig, runs_dir: str | Path | None) -> RunDirectory:
-    given = os.environ.get("TUNEBOOK_RUN_DIR")
-    if given and runs_dir is None:
-        directory = RunDirectory(Path(given))
-        if directory.path.is_dir() and not directory.events_file.exists():
-            return directory
-    root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
-    return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}")
 
 
 def _about_data(dataset: Dataset) -> dict[str, Any]:

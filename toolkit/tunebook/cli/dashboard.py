@@ -7,6 +7,7 @@ from collections import deque
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tunebook.environment import memory_of
 from tunebook.events import Evaluated, Event, StageStarted, StepTaken
 from tunebook.ownership import owner
 from tunebook.progress import ProgressState, describe, duration
@@ -94,7 +95,7 @@ class Dashboard:
         if self._best is not None:
             scores = "  ".join(f"{n} {v:.3f}" for n, v in [*self._best.scores.items()][:4])
             rows.append(("best", f"{scores}  at step {self._best.step}"))
-        memory = memory_mb(self._run)
+        memory = memory_of(owner(self._run.path))
         if memory is not None:
             rows.append(("memory", f"{memory:,.0f} MB"))
         return rows + [("", line) for line in self._told if line]
@@ -114,14 +115,3 @@ def spark(values: list[float], width: int) -> str:
     return "".join(
         BLOCKS[round((m - low) / (high - low) * top) if high > low else 0] for m in means
     )
-
-
-def memory_mb(run: RunDirectory) -> float | None:
-    """Returns the resident memory of the process that works on a run, where it can be seen."""
-    import psutil
-
-    who = owner(run.path)
-    try:
-        return psutil.Process(who["pid"]).memory_info().rss / 2**20 if who else None
-    except (psutil.Error, KeyError, ValueError):
-        return None

@@ -1,0 +1,262 @@
+"""Runs that are under way: started here in the background, or attached to from anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable
+from contextlib import nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunebook.config import CaseConfig
+from tunebook.controls import ask, await_answer, control_of
+from tunebook.errors import ConfigError, Problem, StoppedError, TunebookError
+from tunebook.events import ControlAnswered, Listener
+from tunebook.host import PluginHost
+from tunebook.ownership import LAUNCHES, owned, owner
+from tunebook.progress import Html, LineProgress, RunFollower
+from tunebook.records import RunDirectory, RunRecord, find_run
+from tunebook.resumption import place_of
+from tunebook.runs import Run
+
+if TYPE_CHECKING:
+    from tunebook.widgets.panel import Panel
+
+LOOK_SECONDS = 0.1
+GRACE_SECONDS = 60.0
+"""How long a run that is interrupted may take to write its record."""
+
+
+def start(
+    case: CaseConfig,
+    host: PluginHost | None = None,
+    *,
+    runs_dir: str | Path | None = None,
+    listeners: Iterable[Listener] = (),
+) -> LiveRun:
+    """Starts a run in the background and returns at once.
+
+    In a notebook the returned run shows itself as a panel with curves and buttons; under papermill
+    and elsewhere `wait` prints lines. Until the run has ended, other code that draws from the
+    global generators of torch, numpy or random changes its result.
+
+    Args:
+        case: A validated case, see `tunebook.load_case`.
+        host: Plugins; all installed ones when None.
+        runs_dir: Where run directories are made, see `tunebook.run_case`.
+        listeners: Told of every event, in the thread of the run.
+
+    Raises:
+        ConfigError: `runs_dir` is no place for runs, or a run to go on with is another case's.
+    """
+    directory, resumes = place_of(case, runs_dir)
+    if not directory.record_file.exists():  # it can be found at once
+        directory.write_record(_announced(directory, case))
+    live = LiveRun(directory)
+    live._begin(case, host or PluginHost(), list(listeners), resumes)
+    return live
+
+
+def attach(name: str = "last", *, runs_dir: str | Path | None = None) -> LiveRun:
+    """Returns a run, under way or over, that was started anywhere; it shows itself as a panel.
+
+    Args:
+        name: A run id, the beginning of one, a folder, or ``last``.
+        runs_dir: Where runs lie; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
+
+    Raises:
+        ConfigError: There is no such run, or more than one.
+    """
+    root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
+    return LiveRun(find_run(root, name))
+
+
+class LiveRun:
+    """A run that can be watched, steered and waited for."""
+
+    def __init__(self, directory: RunDirectory) -> None:
+        self.directory = directory
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def id(self) -> str:
+        return self.directory.run_id
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody works on it."""
+        if self._thread is not None:
+            return self._thread.is_alive()
+        return owner(self.directory.path) is not None
+
+    @property
+    def status(self) -> str:
+        """``starting``, ``running``, ``succeeded``, ``failed``, ``stopped``, ``timed_out``, or
+        ``lost`` where the record says running and nobody works on it."""
+        if not self.directory.record_file.exists():
+            return "starting" if self.running else "lost"
+        status = self.directory.read_record().status
+        return "lost" if status == "running" and not self.running else status
+
+    def ask(self, action: str, *, wait: float = 10.0, **arguments: Any) -> ControlAnswered | None:
+        """Asks something of the run, see `tunebook.controls`; returns what became of it.
+
+        Args:
+            action: ``pause``, ``resume``, ``stop``, ``abort``, ``checkpoint``, ``evaluate``,
+                ``set``, ``unfreeze`` or ``note``.
+            wait: Seconds to wait for that; it stays asked.
+            arguments: Of the action, such as ``learning_rate=1e-5`` of ``set``.
+
+        Raises:
+            ConfigError: There is no such action, its arguments are wrong, or nobody works on the
+                run.
+        """
+        control = control_of({"action": action, **arguments})
+        return await_answer(self.directory, ask(self.directory, control, "python"), wait)
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Waits until the run has ended and returns it.
+
+        Args:
+            timeout: Seconds; for ever when None.
+
+        Raises:
+            TunebookError: Whatever went wrong in it.
+            TimeoutError: It goes on.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        told = RunFollower(self.directory.path, _lines()) if _headless() else None
+        try:
+            while self.running:
+                if until is not None and time.monotonic() > until:
+                    raise TimeoutError(f"{self.id} goes on after {timeout} s")
+                time.sleep(LOOK_SECONDS)
+                if told is not None:
+                    told.poll()
+        except KeyboardInterrupt:
+            self._interrupt()
+        if told is not None:
+            told.poll()
+        return self._ended()
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return self._arrive().__await__()
+
+    async def _arrive(self) -> Run:
+        while self.running:
+            await asyncio.sleep(LOOK_SECONDS)
+        return self._ended()
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The widgets, see `tunebook.widgets.panel`."""
+        from tunebook.widgets.panel import Panel
+
+        return Panel(self.directory)
+
+    def _ipython_display_(self) -> None:
+        """Shows the panel, and below it a picture that stays in the saved notebook."""
+        from IPython.display import display
+
+        if _headless():
+            display(Html(f"<div>{self.id}: {self.status}</div>"))
+            return
+        display(self.panel.widget)
+        handle = display(Html(""), display_id=True)
+        threading.Thread(target=self._leave_picture, args=(handle,), daemon=True).start()
+
+    def _leave_picture(self, handle: Any) -> None:
+        while self.running:
+            time.sleep(LOOK_SECONDS)
+        self.panel.refresh()
+        handle.update(Html(self.panel.picture()))
+
+    def __repr__(self) -> str:
+        return f"LiveRun({self.id}, {self.status})"
+
+    def _begin(
+        self, case: CaseConfig, host: PluginHost, listeners: list[Listener], resumes: bool
+    ) -> None:
+        place = self.directory.path
+        # whoever has launched this process owns the run already
+        owning = contextlib.ExitStack()
+        owning.enter_context(nullcontext() if owner(place) else owned(place, LAUNCHES))
+
+        def work() -> None:
+            try:
+                # what takes seconds to import isn't waited for
+                from tunebook.runner import execute, go_on
+
+                (go_on if resumes else execute)(self.directory, case, host, listeners)
+            except BaseException as error:  # it is raised where somebody waits
+                self._error = error
+            finally:
+                owning.close()
+
+        self._thread = threading.Thread(target=work, name=self.id, daemon=True)
+        self._thread.start()
+
+    def _interrupt(self) -> None:
+        """Raises KeyboardInterrupt in the run's own thread, as Ctrl-C does in the main one.
+
+        Raises:
+            KeyboardInterrupt: The run isn't ours to end.
+        """
+        if self._thread is None:
+            raise KeyboardInterrupt
+        thread = ctypes.c_ulong(self._thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
+        with contextlib.suppress(KeyboardInterrupt):
+            self._thread.join(GRACE_SECONDS)
+
+    def _ended(self) -> Run:
+        if self._error is not None:
+            raise self._error
+        run = Run(self.directory)
+        if run.record.status != "succeeded":
+            raise _unfinished(run)
+        return run
+
+
+def _announced(directory: RunDirectory, case: CaseConfig) -> RunRecord:
+    """Returns the record of a run that is about to begin."""
+    return RunRecord(
+        run_id=directory.run_id,
+        case=case.name,
+        strategy=case.strategy.kind,
+        seed=case.seed,
+        started=time.time(),
+    )
+
+
+def _unfinished(run: Run) -> TunebookError:
+    """Returns the error of a run of another process, as its record tells it."""
+    record = run.record
+    problems = [Problem(**each) for each in (record.error or {}).get("problems", [])]
+    lost = Problem(
+        "run.lost", run.id, "a run to its end", record.status, f"`tunebook resume {run.id}`"
+    )
+    kind = StoppedError if record.status in ("stopped", "timed_out", "running") else ConfigError
+    return kind(*(problems or [lost]))
+
+
+def _headless() -> bool:
+    """Whether nobody looks: under papermill, or outside of a notebook."""
+    if os.environ.get("TUNEBOOK_RUN_DIR"):
+        return True
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is None or not hasattr(shell, "kernel")
+
+
+def _lines() -> Listener:
+    # red in a notebook would mean an error
+    return LineProgress(sys.stdout if os.environ.get("TUNEBOOK_RUN_DIR") else sys.stderr)

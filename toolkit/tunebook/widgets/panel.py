@@ -1,0 +1,219 @@
+"""The panel of a run in a notebook: what it does, and buttons for what can be asked of it.
+
+It reads the run's events from disk and asks through its `control.jsonl`, so that it makes no
+difference whether the run is a thread of this kernel, another process, or over.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as ipw
+
+from tunebook.controls import CONTROLS, Control, ask, control_of
+from tunebook.environment import memory_of
+from tunebook.errors import TunebookError
+from tunebook.ownership import owner
+from tunebook.progress import RunFollower
+from tunebook.records import RunDirectory
+from tunebook.widgets.curves import line_chart
+from tunebook.widgets.view import RunView, smoothed
+
+UPDATES_PER_SECOND = 4
+SURE_SECONDS = 5.0
+"""For how long a button that ends something waits to be pressed again."""
+
+BUTTONS: Mapping[str, str] = {
+    "pause": "pause",
+    "resume": "play",
+    "checkpoint": "save",
+    "evaluate": "check",
+    "unfreeze": "unlock",
+    "stop": "stop",
+    "abort": "times",
+}
+"""By action, the icon of its button."""
+
+
+class Panel:
+    """Widgets of one run, refreshed by a thread of its own until the run has ended.
+
+    Args:
+        run: Its directory.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.run = run
+        self.view = RunView()
+        self._follower = RunFollower(run.path, self.view)
+        self._lock = threading.Lock()
+        self._sure: dict[str, float] = {}
+        self._build()
+        self.refresh()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_up, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the refreshing."""
+        self._ended.set()
+        self._thread.join(2)
+
+    def refresh(self) -> None:
+        """Reads what has happened since, and shows it."""
+        with self._lock:
+            self._follower.poll()
+            for widget, text in self._pictures():
+                if widget.value != text:
+                    widget.value = text
+            self._enable(self.view.ended is None and owner(self.run.path) is not None)
+
+    def picture(self) -> str:
+        """Returns the run as HTML without widgets, for a saved notebook."""
+        parts = [text for _, text in self._pictures()]
+        return f'<div class="tunebook-run">{"".join(parts)}</div>'
+
+    # what it is made of
+
+    def _build(self) -> None:
+        self._bar = ipw.HTML()
+        self._facts = ipw.HTML()
+        self._loss, self._score = ipw.HTML(), ipw.HTML()
+        self._told = ipw.HTML()
+        self._said = ipw.HTML()
+        self._log = ipw.ToggleButton(value=False, description="log scale", tooltip="of the loss")
+        self._smooth = ipw.FloatSlider(
+            value=0.6, min=0, max=0.95, step=0.05, description="smoothing", continuous_update=False
+        )
+        for setting in (self._log, self._smooth):
+            setting.observe(lambda _: self.refresh(), "value")
+        self._buttons = {action: self._button(action) for action in BUTTONS}
+        self._rate = ipw.Text(placeholder="1e-5", description="rate")
+        self._note = ipw.Text(placeholder="a remark for the record", description="note")
+        self._forms = [
+            self._form(self._rate, "set", lambda text: {"learning_rate": text}),
+            self._form(self._note, "note", lambda text: {"text": text}),
+        ]
+        half = ipw.Layout(flex="1 1 380px")
+        self._loss.layout = self._score.layout = half
+        wrap = ipw.Layout(flex_flow="row wrap")
+        self.widget = ipw.VBox(
+            [
+                self._bar,
+                self._facts,
+                ipw.HBox([self._loss, self._score], layout=wrap),
+                ipw.HBox([self._log, self._smooth], layout=wrap),
+                ipw.HBox([*self._buttons.values()], layout=wrap),
+                ipw.HBox(self._forms, layout=wrap),
+                self._said,
+                self._told,
+            ],
+            layout=ipw.Layout(max_width="900px"),
+        )
+
+    def _button(self, action: str) -> ipw.Button:
+        control = CONTROLS[action]
+        button = ipw.Button(
+            description=action,
+            icon=BUTTONS[action],
+            tooltip=control.__doc__ or "",
+            button_style="danger" if control.destructive else "",
+            layout=ipw.Layout(width="auto"),
+        )
+        button.on_click(lambda _: self._pressed(action))
+        return button
+
+    def _form(
+        self, field: ipw.Text, action: str, arguments: Callable[[str], dict[str, Any]]
+    ) -> ipw.HBox:
+        button = ipw.Button(description=action, layout=ipw.Layout(width="auto"))
+        button.on_click(lambda _: self._ask({"action": action, **arguments(field.value)}))
+        self._buttons[f"{action} …"] = button
+        return ipw.HBox([field, button])
+
+    # what is asked
+
+    def _pressed(self, action: str) -> None:
+        """Asks at once, or at the second press where it ends something."""
+        if not CONTROLS[action].destructive:
+            self._ask({"action": action})
+        elif time.monotonic() < self._sure.pop(action, 0):
+            self._name(action, action)
+            self._ask({"action": action})
+        else:
+            self._sure[action] = time.monotonic() + SURE_SECONDS
+            self._name(action, f"really {action}?")
+
+    def _ask(self, content: Mapping[str, Any]) -> None:
+        try:
+            control: Control = control_of(content)
+            ask(self.run, control, "panel")
+        except TunebookError as error:
+            self._said.value = error._repr_html_()
+            return
+        self._said.value = f"<i>asked: {html.escape(str(control))}</i>"
+
+    def _name(self, action: str, text: str) -> None:
+        self._buttons[action].description = text
+
+    # what is shown
+
+    def _pictures(self) -> list[tuple[ipw.HTML, str]]:
+        view = self.view
+        losses = {"training": smoothed(view.losses, self._smooth.value)}
+        loss = line_chart("Training loss", losses, log=self._log.value, faint=view.losses)
+        scores = dict([*view.scores.items()][:4])
+        return [
+            (self._bar, _bar(self.run.run_id, view)),
+            (self._facts, _facts(view.facts(memory_of(owner(self.run.path))))),
+            (self._loss, loss),
+            (self._score, line_chart("Scores on the validation split", scores)),
+            (self._told, _lines([*view.told, *view.answers])),
+        ]
+
+    def _enable(self, running: bool) -> None:
+        paused = self.view.progress.paused
+        for action, button in self._buttons.items():
+            wanted = running and not (
+                (action == "pause" and paused) or (action == "resume" and not paused)
+            )
+            if button.disabled == wanted:
+                button.disabled = not wanted
+        for action, until in [*self._sure.items()]:
+            if time.monotonic() > until:
+                del self._sure[action]
+                self._name(action, action)
+
+    def _keep_up(self) -> None:
+        while not self._ended.wait(1 / UPDATES_PER_SECOND):
+            alive = owner(self.run.path) is not None
+            self.refresh()
+            if not alive:
+                return
+
+
+def _bar(run_id: str, view: RunView) -> str:
+    share = 1.0 if view.ended == "succeeded" else view.progress.share
+    name = html.escape(run_id)
+    return (
+        f'<div><b>{name}</b> <progress aria-label="progress of {name}" value="{share:.3f}" '
+        f'max="1" style="width:16em"></progress> {html.escape(view.state)}</div>'
+    )
+
+
+def _facts(facts: Mapping[str, str]) -> str:
+    cells = (
+        f'<span style="white-space:nowrap"><span style="opacity:.65">{html.escape(name)}</span> '
+        f"{html.escape(value)}</span>"
+        for name, value in facts.items()
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em">{"".join(cells)}</div>'
+
+
+def _lines(lines: list[str]) -> str:
+    text = "\n".join(html.escape(line) for line in lines)
+    return f'<pre role="log" style="margin:0;font-size:11px;white-space:pre-wrap">{text}</pre>'
