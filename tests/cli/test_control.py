@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -207,3 +208,51 @@ def test_a_run_is_steered_from_another_process(
     assert "steered by hand" in tunebook("show", "last").stdout
     assert "Steered by hand" in run.report.read_text()
     assert "asked by a test" in tunebook("show", "last").stdout
+
+
+@pytest.fixture
+def started(tiny_bert: Path, tmp_path: Path) -> Callable[[int], subprocess.Popen[str]]:
+    """Begins a run whose notebook trains in the background and waits."""
+
+    def run(epochs: int) -> subprocess.Popen[str]:
+        notebook = NOTEBOOK.with_name("starts.ipynb")
+        content = tiny.case_content(tiny_bert, name="trains", notebook=str(notebook))
+        content["training"] |= {"epochs": epochs, "evaluations": 2}
+        (tmp_path / "trains.json").write_text(json.dumps(content))
+        return begin("run", "trains.json", "--json")
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_run_in_the_background_under_papermill_is_lines_of_text(
+    started: Callable[[int], subprocess.Popen[str]],
+) -> None:
+    process = started(3)
+    told = json.loads(process.communicate(timeout=120)[0])
+    assert (process.returncode, told["status"]) == (0, "succeeded")
+    (notebook,) = Path("runs").glob("trains/*/notebook.ipynb")
+    cells = json.loads(notebook.read_text())["cells"]
+    printed = "".join(
+        "".join(output.get("text", "")) for cell in cells for output in cell.get("outputs", [])
+    )
+    assert "evaluation   step" in printed
+    assert "widget" not in notebook.read_text()
+    assert (notebook.parent / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_run_in_the_background_as_any_other(
+    started: Callable[[int], subprocess.Popen[str]],
+) -> None:
+    process = started(500)
+    until = time.monotonic() + 120
+    while not any(steps_of(run) > 2 for run in map(RunDirectory, Path("runs").glob("trains/*"))):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    told = json.loads(process.communicate(timeout=120)[0])
+    assert process.returncode == 5, told
+    (run,) = map(RunDirectory, Path("runs").glob("trains/*"))
+    assert run.read_record().status == "stopped"
+    assert run.read_record().error["problems"][0]["code"] == "run.stopped"

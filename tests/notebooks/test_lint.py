@@ -34,7 +34,7 @@ def last_cell(**values: Any) -> Change:
 
 def test_fixtures_are_clean() -> None:
     notebooks = sorted(FIXTURES.glob("*.ipynb"))
-    assert len(notebooks) == 12
+    assert len(notebooks) == 13
     assert {path.name: lint_notebook(path) for path in notebooks} == {
         path.name: [] for path in notebooks
     }
