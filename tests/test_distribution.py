@@ -53,7 +53,7 @@ def test_versions_agree() -> None:
 def test_public_names_are_importable() -> None:
     import tunebook
 
-    assert len(tunebook.__all__) == 20
+    assert len(tunebook.__all__) == 21
     assert all(getattr(tunebook, name) for name in tunebook.__all__)
     assert set(tunebook.__all__) <= set(dir(tunebook))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunebook.runner import resume_run, run_case
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
+    from tunebook.widgets.form import configure
     from tunebook.widgets.live import LiveRun, attach, start
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "Run": "tunebook.runs",
     "TunebookError": "tunebook.errors",
     "attach": "tunebook.widgets.live",
+    "configure": "tunebook.widgets.form",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
     "load_batch": "tunebook.batch.reading",
@@ -55,6 +57,7 @@ __all__ = [
     "Run",
     "TunebookError",
     "attach",
+    "configure",
     "find_learning_rate",
     "hookimpl",
     "load_batch",

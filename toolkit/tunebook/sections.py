@@ -118,7 +118,13 @@ class TrainingConfig(Section):
         0, ge=0, description="With few records, epochs are added until there are so many steps."
     )
     max_steps: int | None = Field(None, ge=1, description="Upper bound of optimiser steps.")
-    learning_rate: float = Field(5e-5, gt=0, le=10, description="Peak rate of the backbone.")
+    learning_rate: float = Field(
+        5e-5,
+        gt=0,
+        le=10,
+        description="Peak rate of the backbone.",
+        json_schema_extra={"scale": "log"},
+    )
     head_learning_rate: float | None = Field(
         None, gt=0, le=10, description="Peak rate of the head; null for the backbone's."
     )
