@@ -1,6 +1,7 @@
 # make case   sets everything up, runs the medical case, says where the results lie
 # make test   sets everything up, lints, and passes the whole suite
 # make quick  the part of the suite that needs under three minutes
+# make test-browser  JupyterLab in a real browser
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ RUNS ?= runs
 SOURCES := $(shell find toolkit plugins notebooks -name '*.py' -o -name '*.yaml' -o -name '*.ipynb' -o -name '*.j2')
 LINTED := toolkit plugins templates tests notebooks
 
-.PHONY: case test quick lint test-tf5 bench clean
+.PHONY: case test quick lint test-tf5 test-browser clean
 
 case: $(RUNS)/.$(CASE)
 	@$(BIN)/tunebook show "$$(cat $<)" --runs-dir $(RUNS)
@@ -42,6 +43,17 @@ lint: $(VENV)/.dev
 SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache
 test-tf5: .venv-tf5/.core
 	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters" $(SAME_ON_TF5:%=--ignore=%)
+
+# a person in JupyterLab; pictures of it lie in test-screenshots/
+test-browser: $(VENV)/.browser
+	TUNEBOOK_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+$(VENV)/.browser: $(VENV)/.dev
+	@command -v chromium > /dev/null || { apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium; } || \
+	  { echo "install chromium, as your system does it" >&2; exit 6; }
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[browser]"
+	@touch $@
 
 $(VENV)/.case: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[adapters,offline]"

@@ -15,6 +15,9 @@ settings.load_profile("shared")
 # tests that run together share two cores; more threads only get in one another's way
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# they need a browser, which `make test-browser` installs
+collect_ignore = [] if os.environ.get("TUNEBOOK_BROWSER") else ["browser"]
+
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:

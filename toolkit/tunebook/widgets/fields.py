@@ -86,8 +86,9 @@ class Field:
         self.input.layout.width = "400px"
         self._wrong = ipw.HTML()
         told = f"{type_in_words(field)}. {field.description or ''}"
-        hint = f'<span style="opacity:.65;font-size:11px">{html.escape(told)}</span>'
-        self.widget = ipw.VBox([ipw.HBox([self.input, self._wrong]), ipw.HTML(hint)])
+        style = "opacity:.65;font-size:11px;line-height:1.3"
+        hint = f'<div style="{style}">{html.escape(told)}</div>'
+        self.widget = ipw.VBox([self.input, self._wrong, ipw.HTML(hint)])
         self.begun = self.value
         self.input.observe(lambda _: changed(), "value")
 
@@ -102,7 +103,8 @@ class Field:
 
     def complain(self, text: str) -> None:
         """Says beside the input what is wrong; nothing for an empty text."""
-        shown = f'<span role="alert" style="color:#d62728">{html.escape(text)}</span>'
+        style = "color:#d62728;line-height:1.3"
+        shown = f'<div role="alert" style="{style}">{html.escape(text)}</div>'
         self._wrong.value = shown if text else ""
 
     @property

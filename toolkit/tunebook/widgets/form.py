@@ -78,7 +78,7 @@ class CaseForm:
         self._copy_as = ipw.ToggleButtons(options=[*COPIES], description="copy as")
         self._start = ipw.Button(description="Start", icon="play", button_style="success")
         self._shown = ipw.VBox()
-        self._pages = ipw.Tab(titles=("simple", "all fields"))
+        self._pages = ipw.Tab()
         self.widget = ipw.VBox(
             [
                 ipw.HTML(f"<b>{name}</b>"),
@@ -151,6 +151,7 @@ class CaseForm:
         self._picked = {name: self._picker(name, content) for name in PICKED if content.get(name)}
         self.fields = {field.path: field for field in self._fields(base, content)}
         self._pages.children = [self._simple(), self._all()]
+        self._pages.titles = ("simple", "all fields")
         for path, value in filled.items():
             if path in self.fields:
                 self.fields[path].input.value = value

@@ -163,14 +163,14 @@ class LiveRun:
         return Panel(self.directory)
 
     def _ipython_display_(self) -> None:
-        """Shows the panel, and below it a picture that stays in the saved notebook."""
+        """Shows the panel, and in its place a picture, which stays in the saved notebook, when the
+        run has ended."""
         from IPython.display import display
 
         if _headless():
             display(Html(f"<div>{self.id}: {self.status}</div>"))
             return
-        display(self.panel.widget)
-        handle = display(Html(""), display_id=True)
+        handle = display(self.panel.widget, display_id=True)
         threading.Thread(target=self._leave_picture, args=(handle,), daemon=True).start()
 
     def _leave_picture(self, handle: Any) -> None:

@@ -107,7 +107,7 @@ class Panel:
                 self._facts,
                 ipw.HBox([self._loss, self._score], layout=wrap),
                 ipw.HBox([self._log, self._smooth], layout=wrap),
-                ipw.HBox([*self._buttons.values()], layout=wrap),
+                ipw.HBox([self._buttons[action] for action in BUTTONS], layout=wrap),
                 ipw.HBox(self._forms, layout=wrap),
                 self._said,
                 self._told,
@@ -166,23 +166,23 @@ class Panel:
         view = self.view
         losses = {"training": smoothed(view.losses, self._smooth.value)}
         loss = line_chart("Training loss", losses, log=self._log.value, faint=view.losses)
-        scores = dict([*view.scores.items()][:4])
+        scores = dict([*view.scores.items()][:3])
         return [
             (self._bar, _bar(self.run.run_id, view)),
             (self._facts, _facts(view.facts(memory_of(owner(self.run.path))))),
             (self._loss, loss),
-            (self._score, line_chart("Scores on the validation split", scores)),
+            (self._score, line_chart("Validation", scores)),
             (self._told, _lines([*view.told, *view.answers])),
         ]
 
     def _enable(self, running: bool) -> None:
         paused = self.view.progress.paused
         for action, button in self._buttons.items():
-            wanted = running and not (
+            usable = running and not (
                 (action == "pause" and paused) or (action == "resume" and not paused)
             )
-            if button.disabled == wanted:
-                button.disabled = not wanted
+            if button.disabled == usable:
+                button.disabled = not usable
         for action, until in [*self._sure.items()]:
             if time.monotonic() > until:
                 del self._sure[action]
@@ -199,9 +199,10 @@ class Panel:
 def _bar(run_id: str, view: RunView) -> str:
     share = 1.0 if view.ended == "succeeded" else view.progress.share
     name = html.escape(run_id)
+    label = f'aria-label="progress of {name}" style="width:16em"'
     return (
-        f'<div><b>{name}</b> <progress aria-label="progress of {name}" value="{share:.3f}" '
-        f'max="1" style="width:16em"></progress> {html.escape(view.state)}</div>'
+        f'<div style="line-height:1.6"><b>{name}</b> '
+        f'<progress {label} value="{share:.3f}" max="1"></progress> {html.escape(view.state)}</div>'
     )
 
 
@@ -211,7 +212,8 @@ def _facts(facts: Mapping[str, str]) -> str:
         f"{html.escape(value)}</span>"
         for name, value in facts.items()
     )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:.2em 1.4em">{"".join(cells)}</div>'
+    style = "display:flex;flex-wrap:wrap;gap:.2em 1.4em;line-height:1.5"
+    return f'<div style="{style}">{"".join(cells)}</div>'
 
 
 def _lines(lines: list[str]) -> str:

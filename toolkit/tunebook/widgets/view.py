@@ -36,15 +36,17 @@ class RunView:
     told: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD))
     answers: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD))
     ended: str | None = None
+    _another: bool = False
 
     def __call__(self, event: Event) -> None:
         """Takes the next event."""
         self.progress.update(event)
         line = describe(event)
         if isinstance(event, StageStarted):
-            # each training counts its own steps
-            self.losses, self.rates = [], []
+            self._another = True
         elif isinstance(event, StepTaken):
+            if self._another:  # each training counts its own steps
+                self.losses, self.rates, self._another = [], [], False
             if event.loss is not None and math.isfinite(event.loss):
                 self._back_to(event.step)
                 self.losses.append((event.step, event.loss))

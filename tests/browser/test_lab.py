@@ -1,0 +1,161 @@
+"""A person steers a run in JupyterLab: panel, reload, attach, form."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+
+NOISE = re.compile(r"widget model not found|error displaying widget", re.I)
+
+
+@pytest.fixture
+def folder(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A case that trains for minutes on a tiny model, and a notebook with nothing in it."""
+    content = tiny.case_content(tiny_bert, name="live")
+    content["training"] |= {"epochs": 900, "evaluations": 8}
+    content["evaluation"] = {"bootstrap": {"resamples": 100}, "baselines": ["majority"]}
+    (tmp_path / "live.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def write_notebook(folder: Path, *sources: str) -> None:
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{number}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(sources)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (folder / "live.ipynb").write_text(json.dumps(content))
+
+
+def open_notebook(page: Any, lab: str) -> None:
+    page.goto(f"{lab}/lab/tree/live.ipynb?token=test&reset")
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text("| Idle").wait_for()
+
+
+def run_cell(page: Any, number: int) -> None:
+    page.locator(".jp-Notebook .jp-Cell").nth(number).locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+
+
+def button(page: Any, name: str) -> Any:
+    exactly = re.compile(f"^\\s*{re.escape(name)}\\s*$")  # beside its icon
+    return page.locator("button.jupyter-button").filter(has_text=exactly)
+
+
+def steps(folder: Path) -> int:
+    return sum(
+        file.read_text().count('"type": "step"') for file in folder.glob("runs/*/*/events.jsonl")
+    )
+
+
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
+
+
+def record(folder: Path) -> dict[str, Any]:
+    (file,) = folder.glob("runs/*/*/record.json")
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def test_a_run_is_paused_slowed_left_found_again_and_stopped(
+    lab: str, page: Any, snap: Callable[[str], None], folder: Path
+) -> None:
+    write_notebook(
+        folder,
+        "import tunebook as tb\ncase = tb.load_case('live.json')\nlive = tb.start(case)\nlive",
+        "tb.attach('last')",
+        "live.wait()",
+    )
+    open_notebook(page, lab)
+    run_cell(page, 0)
+    until(lambda: steps(folder) > 5)
+    page.get_by_text("examples/s").wait_for()
+    snap("1-running")
+
+    button(page, "pause").click()
+    page.get_by_text(re.compile("paused")).first.wait_for()
+    before = steps(folder)
+    time.sleep(1.5)
+    assert steps(folder) == before
+    page.get_by_placeholder("1e-5").fill("2e-5")
+    button(page, "set").click()
+    page.get_by_text("learning_rate=2e-05").first.wait_for()
+    snap("2-paused")
+    button(page, "resume").click()
+    until(lambda: steps(folder) > before)
+
+    page.reload()
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    page.get_by_text("| Idle").wait_for()
+    run_cell(page, 1)
+    page.get_by_text("examples/s").last.wait_for()
+    snap("3-attached")
+    button(page, "stop").last.click()
+    button(page, "really stop?").last.click()
+    until(lambda: record(folder)["status"] == "succeeded")
+    page.locator(".tunebook-run").first.wait_for()  # a picture that stays
+    snap("4-ended")
+    assert [each["action"] for each in record(folder)["controls"]] == [
+        "pause",
+        "set",
+        "resume",
+        "stop",
+    ]
+
+    page.keyboard.press("Control+s")
+    until(lambda: "tunebook-run" in (folder / "live.ipynb").read_text())
+    page.goto("about:blank")
+    page.goto(f"{lab}/lab/tree/live.ipynb?token=test&reset")
+    page.locator(".tunebook-run").first.wait_for()
+    snap("5-opened-again")
+    assert not NOISE.search(page.inner_text("body"))
+
+
+def test_a_form_is_filled_in_and_started(
+    lab: str, page: Any, snap: Callable[[str], None], folder: Path
+) -> None:
+    write_notebook(folder, "import tunebook as tb\ntb.configure('live.json')")
+    open_notebook(page, lab)
+    run_cell(page, 0)
+    button(page, "Start").wait_for()
+    snap("6-form")
+    batch = page.get_by_label("batch_size").first
+    batch.fill("many")
+    page.get_by_role("alert").first.wait_for()
+    assert "many" in page.get_by_role("alert").first.inner_text()
+    snap("7-form-with-a-mistake")
+    assert button(page, "Start").is_disabled()
+    batch.fill("4")
+    page.get_by_label("epochs").first.fill("2")
+    button(page, "Start").click()
+    until(lambda: list(folder.glob("runs/*/*/record.json")))
+    until(lambda: record(folder)["status"] == "succeeded")
+    page.get_by_text("succeeded").first.wait_for()
+    snap("8-form-started")
+    assert record(folder)["training"]["epochs"] == 2
