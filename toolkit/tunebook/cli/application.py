@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, str] = {
     "rerun": "tunebook.cli.rerun",
     "leaderboard": "tunebook.cli.leaderboard",
     "predict": "tunebook.cli.predict",
+    "doctor": "tunebook.cli.doctor",
     "cache": "tunebook.cli.cache",
     "kernel": "tunebook.cli.kernel",
 }
