@@ -13,7 +13,8 @@ size is a process of its own, for its peak memory. Rows lie in RESULTS.jsonl, so
 was stopped goes on where it was.
 
 The interval of a mean over seeds resamples the groups of the test split, the same ones for every
-seed: it covers the choice of test rows, and only through the mean the choice of seeds.
+seed: it covers the choice of test rows, and only through the mean the choice of seeds. A difference
+is of the seeds that both have.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,15 +203,21 @@ class Scorer:
         return value, self.metric.resample(predictions, self.draws)["macro_f1"]
 
 
-def mean(scores: Sequence[tuple[float, np.ndarray]]) -> tuple[float, np.ndarray]:
+Scores = Mapping[int, tuple[float, np.ndarray]]
+"""By seed, a score and its resamples."""
+
+
+def mean(scores: Scores, seeds: Iterable[int]) -> tuple[float, np.ndarray]:
     """Returns the mean over seeds, of the scores and of each resample."""
-    return float(np.mean([v for v, _ in scores])), np.mean([s for _, s in scores], axis=0)
+    chosen = [scores[seed] for seed in seeds]
+    return float(np.mean([v for v, _ in chosen])), np.mean([s for _, s in chosen], axis=0)
 
 
-def estimate(ours: tuple[float, np.ndarray], other: tuple[float, np.ndarray] | None) -> Estimate:
-    if other is None:
-        return interval(*ours, 0.95)
-    return interval(ours[0] - other[0], ours[1] - other[1], 0.95)
+def difference(ours: Scores, other: Scores) -> Estimate:
+    """Returns the mean difference over the seeds that both have."""
+    seeds = sorted(ours.keys() & other.keys())
+    (value, samples), (less, resamples) = mean(ours, seeds), mean(other, seeds)
+    return interval(value - less, samples - resamples, 0.95)
 
 
 def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
@@ -218,20 +225,27 @@ def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
     frame = pd.DataFrame(rows)
     for size, sized in frame.groupby("size"):
         groups = {str(name): group for name, group in sized.groupby("strategy")}
-        means = {name: mean([scorer(p) for p in g["predicted"]]) for name, g in groups.items()}
+        scores: dict[str, Scores] = {
+            name: {
+                seed: scorer(predicted)
+                for seed, predicted in sorted(zip(g["seed"], g["predicted"], strict=True))
+            }
+            for name, g in groups.items()
+        }
         yield f"\n{size} per class\n"
         yield (
             "| strategy | macro-F1, mean | seeds | minus TF-IDF | minus full | trained | steps "
             "| training | peak memory |\n|---|---|---|---|---|---|---|---|---|"
         )
-        for name in sorted(groups, key=lambda name: -means[name][0]):
-            yield line(name, groups[name], means, scorer)
+        for name in sorted(groups, key=lambda name: -mean(scores[name], scores[name])[0]):
+            yield line(name, groups[name], scores)
 
 
-def line(name: str, group: pd.DataFrame, means: Mapping[str, Any], scorer: Scorer) -> str:
-    seeds = ", ".join(f"{scorer(p)[0]:.3f}" for p in group.sort_values("seed")["predicted"])
+def line(name: str, group: pd.DataFrame, scores: Mapping[str, Scores]) -> str:
+    ours = scores[name]
+    seeds = ", ".join(f"{value:.3f}" for value, _ in ours.values())
     against = [
-        "" if other == name or other not in means else str(estimate(means[name], means[other]))
+        "" if other == name or other not in scores else str(difference(ours, scores[other]))
         for other in (BASELINE, REFERENCE)
     ]
     about = (
@@ -241,7 +255,7 @@ def line(name: str, group: pd.DataFrame, means: Mapping[str, Any], scorer: Score
     )
     memory = "" if name == BASELINE else f"{group['memory_mb'].max():,.0f} MB"
     return (
-        f"| `{name}` | {estimate(means[name], None)} | {seeds} | {against[0]} | {against[1]} "
+        f"| `{name}` | {interval(*mean(ours, ours), 0.95)} | {seeds} | {against[0]} | {against[1]} "
         f"{about} {group['training_seconds'].mean():.0f} s | {memory} |"
     )
 
