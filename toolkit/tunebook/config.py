@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_serializer, model_validator
 
+from tunebook.errors import shorten
 from tunebook.sections import (
     Bootstrap,
     CheckpointConfig,
@@ -17,6 +19,7 @@ from tunebook.sections import (
     Section,
     TrainingConfig,
 )
+from tunebook.tables import html_table
 
 __all__ = [
     "ALONE",
@@ -327,6 +330,12 @@ class CaseConfig(Section):
     @field_serializer("tasks")
     def _what_tasks_say_themselves(self, tasks: dict[str, TaskSection]) -> dict[str, Any]:
         return {n: t.model_dump(mode="json", exclude_unset=True) for n, t in tasks.items()}
+
+    def _repr_html_(self) -> str:
+        """One row for each section, in JSON."""
+        content = self.to_json_dict()
+        told = {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
+        return html_table((name, shorten(value, 400)) for name, value in told.items())
 
     def by_task(self) -> dict[str, CaseConfig]:
         """Returns the case of each task by its name; a single-task case is its own, `ALONE`."""

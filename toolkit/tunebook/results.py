@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from tunebook.tables import html_table
+
 
 class Part(BaseModel):
     """A part of a record. Unknown keys are kept out, so that a newer record is noticed."""
@@ -34,6 +36,9 @@ class Comparison(Part):
     against: str
     score: str
     difference: Estimate
+
+    def _repr_html_(self) -> str:
+        return html_table([(f"{self.score} over {self.against}", self.difference)])
 
 
 class Reused(Part):
@@ -91,6 +96,13 @@ class EvalReport(Part):
     confusion: list[list[float]] | None
     baselines: tuple[Baseline, ...]
     comparisons: tuple[Comparison, ...]
+
+    def _repr_html_(self) -> str:
+        """Scores with their intervals, beside those of the baselines."""
+        scored = {"this run": self.scores, **{b.title: b.scores for b in self.baselines}}
+        rows = ((name, *(found.get(s, "") for s in self.scores)) for name, found in scored.items())
+        told = f"{self.split} split, {self.rows:,} rows, {self.level:.0%} intervals"
+        return f"<p>{told}</p>{html_table(rows, ('', *self.scores))}"
 
 
 class CurvePoint(Part):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from tunebook.config import ALONE, lay_over
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.events import read_events
 from tunebook.records import Comparison, EvalReport, RunDirectory, RunRecord, find_run
+from tunebook.tables import html_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,13 +257,7 @@ class Run:
             "time": f"{self.record.seconds.get('total', 0):.0f} s",
             "result": self._headline().removeprefix(", "),
         }
-        body = "".join(
-            f"<tr><th style='text-align:left'>{name}</th>"
-            f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
-            for name, value in rows.items()
-            if value
-        )
-        return f"<table>{body}</table>"
+        return html_table((name, value) for name, value in rows.items() if value)
 
 
 def _difference(comparison: Comparison) -> dict[str, Any]:
