@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_serializer, model_validator
 
-from tunebook.errors import shorten
 from tunebook.sections import (
     Bootstrap,
     CheckpointConfig,
@@ -335,7 +334,8 @@ class CaseConfig(Section):
         """One row for each section, in JSON."""
         content = self.to_json_dict()
         told = {name: json.dumps(value, ensure_ascii=False) for name, value in content.items()}
-        return html_table((name, shorten(value, 400)) for name, value in told.items())
+        shown = {name: f"{t[:400]}…" if len(t) > 400 else t for name, t in told.items()}
+        return html_table(shown.items())
 
     def by_task(self) -> dict[str, CaseConfig]:
         """Returns the case of each task by its name; a single-task case is its own, `ALONE`."""
