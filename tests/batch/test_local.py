@@ -20,7 +20,11 @@ import tiny
 from killed_runs import result_of
 from tunebook.batch.folder import BatchFolder, find_batches
 from tunebook.batch.orphans import processes_of
+from tunebook.kernels.client import ask_all
+from tunebook.kernels.preload import PRELOAD_VARIABLE
+from tunebook.kernels.server import IDLE_VARIABLE
 from tunebook.records import find_runs
+from warm_servers import own_servers
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +103,21 @@ def test_killed_five_times_in_a_row_nothing_is_lost_or_done_twice(case: Any) -> 
     assert processes_of(batch.path) == []
     succeeded = [run for run in find_runs(Path("runs")) if run.read_record().status == "succeeded"]
     assert len(succeeded) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="warm kernels are forked on Linux alone")
+def test_one_server_of_warm_kernels_serves_all_runs_of_a_batch(case: Any) -> None:
+    """It is begun below the first run, and neither ends with it nor takes others along."""
+    jupyter = "ipykernel.kernelapp,ipykernel.ipkernel,ipykernel.zmqshell"
+    with own_servers(**{PRELOAD_VARIABLE: jupyter, IDLE_VARIABLE: "60"}):
+        process = begin("batch", case("works"), "--grid", "seed=1..4", "-E", "workers=2", "--json")
+        *changes, summary = lines_of(process)
+        assert summary["counts"] == {"succeeded": 4}
+        assert {change["attempt"] for change in changes} <= {0, 1}
+        (server,) = ask_all("status")
+        assert (server["forks"], server["kernels"]) == (4, 0)
+    kernels = [run.read_record().kernel["kind"] for run in find_runs(Path("runs"))]
+    assert kernels == ["warm"] * 4
 
 
 def test_killed_five_times_while_it_trains_a_batch_ends_with_the_scores_of_an_unbroken_one(

@@ -2,7 +2,8 @@
 
 It runs the command in a session of its own and obeys lines on its standard input, `stop` and
 `kill`; when that closes, since the worker has died, it kills. What the command prints is read to
-the end and its last lines are kept. Whatever ends the command, all its descendants end with it.
+the end and its last lines are kept. Whatever ends the command, all its descendants end with it, a
+server of warm kernels aside.
 Its own standard output is one line of JSON, the end.
 """
 
@@ -19,6 +20,8 @@ import time
 from contextlib import suppress
 
 import psutil
+
+from tunebook.descendants import descendants
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -76,8 +79,7 @@ class Family:
 
     def look(self) -> set[psutil.Process]:
         """Returns those that are alive."""
-        with suppress(psutil.Error):
-            self._seen.update(psutil.Process().children(recursive=True))
+        self._seen.update(descendants(psutil.Process()))
         self._seen = {each for each in self._seen if _alive(each)}
         return self._seen
 

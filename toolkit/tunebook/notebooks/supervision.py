@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
+from tunebook.descendants import descendants
 from tunebook.kernels.client import begin_warming
 from tunebook.kernels.places import KernelChoice
 from tunebook.kernels.process import ProcessId
@@ -174,7 +175,7 @@ class ProcessTree:
         with contextlib.suppress(psutil.Error):
             for parent in [self._process, *self._seen]:
                 if parent.is_running():
-                    self._seen.update(parent.children(recursive=True))
+                    self._seen.update(descendants(parent))
 
     def ended(self) -> bool:
         return self.root.poll() is not None
