@@ -43,8 +43,8 @@ def _over_batches(
     model.eval()
     result: np.ndarray | None = None
     try:
-        # not inference_mode: in it torch 2.13 takes a linear layer on a tensor that isn't contiguous
-        # apart into one small product a token; AdapterFusion then is some thirty times as slow
+        # in inference_mode torch 2.13 takes a linear layer on a tensor that isn't contiguous apart
+        # into one small product a token, so that AdapterFusion is forty times as slow
         with torch.no_grad(), precision.autocast():
             for rows in longest_first(inputs.lengths, batch_size):
                 batch = {k: v.to(where) for k, v in inputs[rows].items() if k != "labels"}
