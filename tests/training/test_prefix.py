@@ -37,6 +37,7 @@ def losses(trained: Run) -> list[float]:
     return [event["loss"] for event in trained.events if event["type"] == "step"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tiny_bert", "tiny_gpt2"])
 def test_losses_and_logits_are_those_without_the_cache(
     model: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -86,6 +86,7 @@ def test_everything_that_can_be_asked_is_done_by_something() -> None:
     assert {*SETTINGS} == {*CHECKS}
 
 
+@pytest.mark.slow
 def test_a_new_rate_scales_the_rest_of_the_schedule(steered: Callable[..., Run]) -> None:
     plain = steered({})
     peak = plain.case["training"]["learning_rate"]
@@ -261,6 +262,7 @@ def test_a_checkpoint_an_evaluation_and_a_patience_are_had_when_asked_for(
     assert reasons[2] == "weight_decay was 0.01; early_stopping was off"
 
 
+@pytest.mark.slow
 def test_the_next_layers_open_when_asked(steered: Callable[..., Run]) -> None:
     strategy = {"kind": "gradual_unfreezing", "unfreeze": "epoch", "every": 2}
     run = steered({2: {"action": "unfreeze"}}, strategy=strategy)
@@ -271,6 +273,7 @@ def test_the_next_layers_open_when_asked(steered: Callable[..., Run]) -> None:
     assert any(text.startswith("from step 3 on") for text in notes)
 
 
+@pytest.mark.slow
 def test_what_comes_after_the_training_is_refused_and_told(tiny_bert: Path, tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path / "runs", "tiny", "full")
 
@@ -283,6 +286,7 @@ def test_what_comes_after_the_training_is_refused_and_told(tiny_bert: Path, tmp_
     assert (answer["accepted"], answer["reason"]) == (False, "the training was over")
 
 
+@pytest.mark.slow
 def test_a_stage_before_the_task_can_be_stopped_alone(tiny_bert: Path, tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path / "runs", "tiny", "full")
     asked: list[int] = []

@@ -46,6 +46,7 @@ def test_a_run_in_the_background_is_the_run_in_the_foreground(
     assert result_of(run.directory.path) == result_of(plain.directory.path)
 
 
+@pytest.mark.slow
 def test_it_can_be_awaited(tiny_bert: Path, tmp_path: Path) -> None:
     async def main() -> tb.Run:
         return await tb.start(case(tiny_bert), HOST, runs_dir=tmp_path)
@@ -72,6 +73,7 @@ def test_it_is_steered_by_name(tiny_bert: Path, tmp_path: Path) -> None:
     assert other.wait().id == run.id
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_raised_where_somebody_waits(tiny_bert: Path, tmp_path: Path) -> None:
     content = case(tiny_bert).to_json_dict() | {"model": {"kind": "local", "path": "nowhere"}}
     live = tb.start(CaseSchema(HOST).validate(content), HOST, runs_dir=tmp_path)
