@@ -311,10 +311,13 @@ def test_a_stage_before_the_task_can_be_stopped_alone(tiny_bert: Path, tmp_path:
 ASKED: dict[int, Any] = {
     2: {"action": "set", "learning_rate": 3e-4, "id": "a"},
     6: [
-        {"action": "set", "max_steps": 20, "weight_decay": 0.3, "id": "b"},
+        {"action": "set", "max_steps": 22, "weight_decay": 0, "id": "b"},
         {"action": "note", "text": "before the crash", "id": "c"},
     ],
-    10: {"action": "set", "learning_rate": 2e-5, "early_stopping": 9, "id": "d"},
+    10: [
+        {"action": "set", "learning_rate": 2e-5, "early_stopping": 9, "id": "d"},
+        {"action": "set", "max_steps": 17, "weight_decay": 0.3, "id": "e"},
+    ],
 }
 
 
@@ -333,7 +336,8 @@ def test_a_run_that_goes_on_does_again_what_had_been_asked(
     before = {step: asked for step, asked in ASKED.items() if step > interrupted}
     run = resume_run(directory, HOST, listeners=[Asking(directory, before)])
     assert result_of(directory.path) == result_of(whole.path)
-    assert [e["step"] for e in answered(run)] == [2, 6, 6, 10]
+    assert [e["step"] for e in answered(run)] == [2, 6, 6, 10, 10]
+    assert all(answer["accepted"] for answer in answered(run))
     assert [c["arguments"] for c in run.record.controls] == [
         c["arguments"] for c in whole.read_record().controls
     ]

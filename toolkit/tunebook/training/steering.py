@@ -129,7 +129,7 @@ class Inbox:
             return
         whole = content[: content.rfind(b"\n") + 1]
         self._read += len(whole)
-        for line in whole.splitlines():
+        for line in whole.split(b"\n")[:-1]:
             self._take(parse_request(len(self._requests), line))
 
     def _take(self, request: Request) -> None:
@@ -163,7 +163,8 @@ class Steering(TrainerCallback):
         self.paused = False
         self.rate = trainer.job.config.learning_rate
         """Peak rate of the backbone."""
-        self._shortened: tuple[int, int] | None = None
+        self._shortened: list[tuple[int, int]] = []
+        self._decaying: list[int] | None = None
         self._patience: int | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
@@ -181,14 +182,16 @@ class Steering(TrainerCallback):
             "handled": sorted(self.inbox.handled),
             "rate": self.rate,
             "shortened": self._shortened,
+            "decaying": self._decaying,
             "patience": self._patience,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.inbox.handled.update(state["handled"])
         self.rate = state["rate"]
-        if state["shortened"]:
-            self._shorten(*state["shortened"])
+        self._decaying = state["decaying"]
+        for since, steps in state["shortened"]:  # each spreads what the one before has left
+            self._shorten(since, steps)
         if state["patience"] is not None:
             self._stop_early(state["patience"])
 
@@ -274,7 +277,10 @@ class Steering(TrainerCallback):
         return change
 
     def _decay_change(self, decay: float) -> Callable[[], str]:
-        decaying = [g for g in self.trainer.optimizer.param_groups if g["weight_decay"] > 0]
+        groups = self.trainer.optimizer.param_groups
+        if self._decaying is None:  # asked for 0 once, they decay no more, and may again
+            self._decaying = [n for n, group in enumerate(groups) if group["weight_decay"] > 0]
+        decaying = [groups[number] for number in self._decaying]
         if not decaying:
             raise RefusedError("no group of parameters decays in this run")
 
@@ -314,7 +320,7 @@ class Steering(TrainerCallback):
         return change
 
     def _shorten(self, since: int, steps: int) -> None:
-        self._shortened = since, steps
+        self._shortened.append((since, steps))
         self.trainer.state.max_steps = steps
         schedule = self.trainer.lr_scheduler
         schedule.lr_lambdas = [_ending_at(each, steps) for each in schedule.lr_lambdas]

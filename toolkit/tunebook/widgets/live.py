@@ -208,7 +208,7 @@ class LiveRun:
         """Raises KeyboardInterrupt in the run's own thread, as Ctrl-C does in the main one.
 
         Raises:
-            KeyboardInterrupt: The run isn't ours to end.
+            KeyboardInterrupt: The run isn't ours to end, or goes on in spite of it.
         """
         if self._thread is None:
             raise KeyboardInterrupt
@@ -216,6 +216,8 @@ class LiveRun:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join(GRACE_SECONDS)
+        if self._thread.is_alive():
+            raise KeyboardInterrupt
 
     def _ended(self) -> Run:
         if self._error is not None:

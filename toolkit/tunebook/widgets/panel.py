@@ -185,7 +185,7 @@ class Panel:
                 button.disabled = not usable
         for action, until in [*self._sure.items()]:
             if time.monotonic() > until:
-                del self._sure[action]
+                self._sure.pop(action, None)  # it may just have been pressed
                 self._name(action, action)
 
     def _keep_up(self) -> None:
