@@ -78,8 +78,11 @@ def test_what_goes_wrong_is_raised_where_somebody_waits(tiny_bert: Path, tmp_pat
     content = case(tiny_bert).to_json_dict() | {"model": {"kind": "local", "path": "nowhere"}}
     live = tb.start(CaseSchema(HOST).validate(content), HOST, runs_dir=tmp_path)
     for waiting in (live, tb.attach(live.id, runs_dir=tmp_path)):
-        with pytest.raises(ConfigError, match=r"nowhere"):
+        with pytest.raises(ConfigError, match=r"nowhere") as caught:
             waiting.wait()
+        # the run of this kernel is raised as it happened, that of a record without its traceback
+        here = "runner.py" in {Path(entry.path).name for entry in caught.traceback}
+        assert here == (waiting is live)
     assert live.status == "failed"
 
 

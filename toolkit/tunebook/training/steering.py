@@ -2,7 +2,8 @@
 
 A run that goes on after a crash repeats what it had done, at the very step that it had been done
 at, so that its result is that of the run that nothing had cut short; pauses aside, which change
-nothing, and what had ended it. What a checkpoint already holds is not done twice.
+nothing, and what had ended it. What a checkpoint already holds lies before the step that it goes on
+from, and so is not done twice.
 """
 
 from __future__ import annotations
@@ -179,7 +180,6 @@ class Steering(TrainerCallback):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "handled": sorted(self.inbox.handled),
             "rate": self.rate,
             "shortened": self._shortened,
             "decaying": self._decaying,
@@ -187,7 +187,6 @@ class Steering(TrainerCallback):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.inbox.handled.update(state["handled"])
         self.rate = state["rate"]
         self._decaying = state["decaying"]
         for since, steps in state["shortened"]:  # each spreads what the one before has left

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.config import CaseConfig
 from tunebook.controls import ask, await_answer, control_of
-from tunebook.errors import ConfigError, Problem, StoppedError, TunebookError
+from tunebook.errors import Problem, StoppedError
 from tunebook.events import ControlAnswered, Listener
 from tunebook.host import PluginHost
+from tunebook.notebooks.launch import begin_in
+from tunebook.notebooks.verdict import error_of
 from tunebook.ownership import LAUNCHES, owned, owner
 from tunebook.progress import Html, LineProgress, RunFollower
-from tunebook.records import RunDirectory, RunRecord, find_run
+from tunebook.records import RunDirectory, find_run
 from tunebook.resumption import place_of
 from tunebook.runs import Run
 
@@ -58,7 +60,7 @@ def start(
     """
     directory, resumes = place_of(case, runs_dir)
     if not directory.record_file.exists():  # it can be found at once
-        directory.write_record(_announced(directory, case))
+        begin_in(directory, case)
     live = LiveRun(directory)
     live._begin(case, host or PluginHost(), list(listeners), resumes)
     return live
@@ -224,30 +226,14 @@ class LiveRun:
             raise self._error
         run = Run(self.directory)
         if run.record.status != "succeeded":
-            raise _unfinished(run)
+            raise error_of(run.record) or _lost(run)
         return run
 
 
-def _announced(directory: RunDirectory, case: CaseConfig) -> RunRecord:
-    """Returns the record of a run that is about to begin."""
-    return RunRecord(
-        run_id=directory.run_id,
-        case=case.name,
-        strategy=case.strategy.kind,
-        seed=case.seed,
-        started=time.time(),
-    )
-
-
-def _unfinished(run: Run) -> TunebookError:
-    """Returns the error of a run of another process, as its record tells it."""
-    record = run.record
-    problems = [Problem(**each) for each in (record.error or {}).get("problems", [])]
-    lost = Problem(
-        "run.lost", run.id, "a run to its end", record.status, f"`tunebook resume {run.id}`"
-    )
-    kind = StoppedError if record.status in ("stopped", "timed_out", "running") else ConfigError
-    return kind(*(problems or [lost]))
+def _lost(run: Run) -> StoppedError:
+    """Returns the error of a run whose record is no last word, and that nobody works on."""
+    fix = f"`tunebook resume {run.id}`"
+    return StoppedError(Problem("run.lost", run.id, "a run to its end", run.record.status, fix))
 
 
 def _headless() -> bool:
