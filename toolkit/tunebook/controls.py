@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
-from tunebook.events import ControlAnswered, event_of, read_events
+from tunebook.events import ControlAnswered, event_of, in_words, read_events
 from tunebook.ownership import owner
 from tunebook.records import RunDirectory, write_problem
 from tunebook.schema import problems_of
@@ -42,8 +42,7 @@ class Control(Section):
         return self.model_dump(exclude={"action"}, exclude_none=True)
 
     def __str__(self) -> str:
-        values = (f"{name}={value}" for name, value in self.arguments.items())
-        return " ".join([str(getattr(self, "action", "")), *values])
+        return in_words(str(getattr(self, "action", "")), self.arguments)
 
 
 class Pause(Control):

@@ -99,6 +99,11 @@ class ControlAnswered(Event):
     step: int
     again: bool = False
 
+    @property
+    def asked(self) -> str:
+        """What was asked, as a person types it."""
+        return in_words(self.action, self.arguments)
+
 
 @dataclass(frozen=True)
 class Resumed(Event):
@@ -186,6 +191,11 @@ def read_events(path: Path) -> list[dict[str, Any]]:
             events[undone:] = [{}] * (len(events) - undone)
         events.append(event)
     return [event for event in events if event]
+
+
+def in_words(action: str, arguments: Mapping[str, Any]) -> str:
+    """Returns a control as a person types it, such as ``set learning_rate=1e-05``."""
+    return " ".join([action, *(f"{name}={value}" for name, value in arguments.items())])
 
 
 def event_of(content: Mapping[str, Any]) -> Event | None:

@@ -279,10 +279,9 @@ def describe(event: Event) -> str:
     if isinstance(event, Noted):
         return f"{event.level:<11}  {event.text}"
     if isinstance(event, ControlAnswered):
-        asked = " ".join([event.action, *(f"{k}={v}" for k, v in event.arguments.items())])
         outcome = "" if event.accepted else "refused: "
         said = f"  {outcome}{event.reason}" if event.reason else ""
-        return f"{'control':<11}  step {event.step}  {asked}{said}"
+        return f"{'control':<11}  step {event.step}  {event.asked}{said}"
     if isinstance(event, Resumed):
         place = f"from step {event.step} of {event.stage}" if event.stage else "from the beginning"
         return f"{'resumed':<11}  {place}"

@@ -14,6 +14,7 @@ from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.cli.validate import case_text
 from tunebook.errors import ConfigError, Problem
+from tunebook.events import in_words
 
 if TYPE_CHECKING:
     from tunebook.records import EvalReport, RunDirectory, RunRecord
@@ -168,8 +169,7 @@ def _show_text(run: RunDirectory, record: RunRecord, case: dict[str, Any]) -> It
 
 def steered(control: Mapping[str, Any]) -> str:
     """Returns a line about something that was asked of a run and done."""
-    values = [f"{name}={value}" for name, value in control["arguments"].items()]
-    asked = " ".join([control["action"], *values])
+    asked = in_words(control["action"], control["arguments"])
     reason = f" ({control['reason']})" if control["reason"] else ""
     by = f", asked by {control['by']}" if control["by"] else ""
     return f"step {control['step']} of {control['stage']}: {asked}{reason}{by}"
