@@ -49,7 +49,7 @@ def trace_learning_curve(
         points.append(_curve_point(size, point))
     if points:
         directory.write_record(run.record.updated(learning_curve=tuple(points)))
-        write_pictures(Run(directory))
+        write_pictures(Run(directory), only=["learning_curve"])
     return Run(directory)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tunebook.contracts import Prepared
 from tunebook.data.dataset import Dataset, texts_of
 from tunebook.environment import hardware
 from tunebook.evaluation.baselines import fit_baselines
-from tunebook.evaluation.gallery import save_gallery
+from tunebook.evaluation.gallery import PICTURES, save_gallery
 from tunebook.evaluation.html import write_report
 from tunebook.evaluation.predictions import (
     frame_sha256,
@@ -149,11 +149,17 @@ def execute(
     return Run(directory)
 
 
-def write_pictures(run: Run) -> None:
-    """Draws the pictures of a run and writes its HTML report, from what lies on disk."""
+def write_pictures(run: Run, only: Container[str] = PICTURES) -> None:
+    """Draws the pictures of a run and writes its HTML report, from what lies on disk.
+
+    Args:
+        run: One that has succeeded.
+        only: Names of the pictures to draw, where the others are there already.
+    """
     for each in (*run.tasks.values(), run):
         examples = [] if each.tasks else each.errors(EXAMPLES).to_dict("records")
-        save_gallery(each.place, each.record, [] if each.task_name else each.events)
+        events = [] if each.task_name else each.events
+        save_gallery(each.place, each.record, events, only)
         write_report(each.place, each.record, each.case, examples)
 
 

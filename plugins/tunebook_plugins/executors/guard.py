@@ -77,16 +77,16 @@ class Family:
             ctypes.CDLL(None).prctl(CHILD_SUBREAPER, 1, 0, 0, 0)
         self._seen: set[psutil.Process] = set()
 
-    def look(self) -> set[psutil.Process]:
-        """Returns those that are alive."""
-        self._seen.update(descendants(psutil.Process()))
+    def look(self, *, thorough: bool = False) -> set[psutil.Process]:
+        """Returns those that are alive; see `descendants` for `thorough`."""
+        self._seen.update(descendants(psutil.Process(), thorough=thorough))
         self._seen = {each for each in self._seen if _alive(each)}
         return self._seen
 
     def kill(self) -> None:
         """Kills all, until no new one turns up."""
         until = time.monotonic() + 10
-        while (left := self.look()) and time.monotonic() < until:
+        while (left := self.look(thorough=True)) and time.monotonic() < until:
             for each in left:
                 with suppress(psutil.Error):
                     each.kill()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,10 @@ PICTURES: Mapping[str, tuple[Callable[[Material], Any], Callable[..., Figure]]] 
 """By file name, what a picture is drawn from (nothing: it isn't drawn), and the function."""
 
 
-def save_gallery(run: RunDirectory, record: RunRecord, events: Events) -> list[str]:
-    """Draws every picture that the run has material for; returns their names.
+def save_gallery(
+    run: RunDirectory, record: RunRecord, events: Events, only: Container[str] = PICTURES
+) -> list[str]:
+    """Draws the pictures that the run has material for, or `only` some; returns their names.
 
     Raises:
         MachineError: The folder cannot be written to.
@@ -87,7 +89,7 @@ def save_gallery(run: RunDirectory, record: RunRecord, events: Events) -> list[s
     primary = record.report.primary if record.report else MEAN if record.tasks else ""
     drawn = []
     for name, (material, function) in PICTURES.items():
-        content = material(Material(run, record, events))
+        content = material(Material(run, record, events)) if name in only else None
         if _is_there(content):
             extra = (primary,) if name in ("training", "learning_curve") else ()
             save_figure(function(content, *extra), run.figures / f"{name}.png")

@@ -18,8 +18,10 @@ from tunebook.records import write_atomically
 
 def main() -> None:
     """Reads the job, runs it, and leaves an outcome.json beside it."""
-    # jsonschema would spend two seconds in building a grammar of IRIs, which notebooks have none of
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    # every run of a batch pays for these, and a notebook has no use for either: jsonschema would
+    # build a grammar of IRIs, which takes two seconds; papermill would be ready for Hadoop
+    for unused in ("rfc3987_syntax", "pyarrow"):
+        sys.modules[unused] = None  # type: ignore[assignment]
     from tunebook.notebooks.papermill_job import run_job
 
     folder = Path(sys.argv[1])

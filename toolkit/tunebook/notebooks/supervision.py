@@ -164,18 +164,19 @@ class ProcessTree:
         self._process = psutil.Process(root.pid)
         self._seen: set[psutil.Process] = set()
 
-    def look(self) -> None:
-        """Remembers the descendants there are now."""
+    def look(self, *, thorough: bool = False) -> None:
+        """Remembers the descendants there are now; see `descendants` for `thorough`."""
         import psutil
 
         kernel = ProcessId.read(self._announced) if self._announced else None
         if kernel is not None and kernel.is_alive():
             with contextlib.suppress(psutil.Error):
                 self._seen.add(psutil.Process(kernel.pid))
-        with contextlib.suppress(psutil.Error):
-            for parent in [self._process, *self._seen]:
-                if parent.is_running():
-                    self._seen.update(descendants(parent))
+        found: set[psutil.Process] = set()
+        for parent in [self._process, *self._seen]:
+            if parent not in found and parent.is_running():
+                found |= {parent, *descendants(parent, thorough=thorough)}
+        self._seen = found - {self._process}
 
     def ended(self) -> bool:
         return self.root.poll() is not None
@@ -184,7 +185,7 @@ class ProcessTree:
         """Signals all but the root."""
         import psutil
 
-        self.look()
+        self.look(thorough=True)
         for process in self._seen:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(number)
@@ -193,7 +194,7 @@ class ProcessTree:
         """Kills whatever is left and waits until it is gone."""
         import psutil
 
-        self.look()
+        self.look(thorough=True)
         self.root.kill()
         self.root.wait()
         self.signal_descendants(signal.SIGKILL)

@@ -6,6 +6,7 @@ reading its XML file takes half of one.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,7 +61,7 @@ class Icd10cmSource:
 
     def load(self) -> SourceData:
         file = _tabular_list()
-        codes = [*self._codes(ElementTree.parse(file).getroot())]
+        codes = _codes(file, self._config.last_chapter, self._config.max_code_length)
         rows = pd.DataFrame([row for code in codes for row in _rows(*code)], columns=COLUMNS)
         if not self._config.inclusion_terms:
             rows = rows[rows["kind"] == "description"]
@@ -68,25 +69,30 @@ class Icd10cmSource:
         card = replace(CARD, version=f"simple-icd-10-cm {version('simple-icd-10-cm')}, {file.stem}")
         return SourceData(rows, card, synonyms([(texts[0], texts[1:]) for _, _, texts in codes]))
 
-    def _codes(self, root: ElementTree.Element) -> Iterator[tuple[str, str, list[str]]]:
-        """Yields label, code and texts of each code, in the order of the classification.
 
-        A category that is a block of its own is left out, as the reference data do: there the
-        name means the block.
-        """
-        for chapter in root.iter("chapter"):
-            number = int(chapter.findtext("name", "0"))
-            if number > self._config.last_chapter:
-                continue
-            label = f"{number:02d} {CHAPTERS[number]}"
-            blocks = {block.get("id") for block in chapter.iter("section")}
-            for entry in chapter.iter("diag"):
-                code = entry.findtext("name", "")
-                if len(code.replace(".", "")) <= self._config.max_code_length:
-                    terms = [term.text for term in entry.iterfind("inclusionTerm/*")]
-                    texts = [entry.findtext("desc"), *terms]
-                    if code not in blocks:
-                        yield label, code, [text for text in texts if text]
+@functools.lru_cache(maxsize=2)  # a notebook reads the same list again for each run of its curve
+def _codes(
+    file: Path, last_chapter: int, max_code_length: int
+) -> tuple[tuple[str, str, list[str]], ...]:
+    """Returns label, code and texts of each code, in the order of the classification.
+
+    A category that is a block of its own is left out, as the reference data do: there the name
+    means the block.
+    """
+    found = []
+    for chapter in ElementTree.parse(file).getroot().iter("chapter"):
+        number = int(chapter.findtext("name", "0"))
+        if number > last_chapter:
+            continue
+        label = f"{number:02d} {CHAPTERS[number]}"
+        blocks = {block.get("id") for block in chapter.iter("section")}
+        for entry in chapter.iter("diag"):
+            code = entry.findtext("name", "")
+            if len(code.replace(".", "")) <= max_code_length and code not in blocks:
+                terms = [term.text for term in entry.iterfind("inclusionTerm/*")]
+                texts = [entry.findtext("desc"), *terms]
+                found.append((label, code, [text for text in texts if text]))
+    return tuple(found)
 
 
 def synonyms(codes: list[tuple[str, list[str]]]) -> dict[str, list[str]]:
