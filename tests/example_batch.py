@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 from tunebook.batch.entry import Entry
+from tunebook.batch.folder import BatchFolder, BatchLog, BatchPlanFile
+from tunebook.batch.plan import entry_key
+from tunebook.batch.states import Change
 from tunebook.config import Bootstrap, EvaluationConfig, TaskConfig
 from tunebook.contracts import Predictions, RegressionPredictions
 from tunebook.evaluation.predictions import predictions_frame, write_predictions
@@ -19,6 +22,7 @@ from tunebook_plugins.metrics.regression.impl import Mae
 
 CLASSES = ("blood", "bone", "skin")
 QUICK = Bootstrap(resamples=100)
+PROBLEM = {"code": "run.notebook_failed", "where": "n", "expected": "e", "found": "bad", "fix": "x"}
 
 
 def add_run(
@@ -91,6 +95,39 @@ def entry(parameters, state="queued", *, case="tickets", run=None, **problem):
 
 
 @lru_cache
+def save(runs_dir, kinds, *, failed=True):
+    """Writes a batch as `tunebook batch` leaves it: plan, log, and finished runs."""
+    folder = BatchFolder(runs_dir / "batches" / "tickets-0")
+    folder.path.mkdir(parents=True)
+    done = [
+        add_run(
+            folder.path,
+            {"strategy": kind, "training.learning_rate": rate, "seed": seed},
+            skill=skill,
+            seconds=10 * skill + seed,
+            share=skill / 4,
+        )
+        for kind, skill in kinds.items()
+        for rate in (1e-4, 1e-3)
+        for seed in (0, 1)
+    ]
+    others = [{"strategy": "bad"}, {"strategy": "late"}] if failed else []
+    waiting = [Entry("", "tickets", parameters) for parameters in others]
+    entries = [
+        Entry(entry_key(e.case, e.parameters), e.case, e.parameters) for e in (*done, *waiting)
+    ]
+    folder.write_plan(BatchPlanFile("tickets", {}, tuple(entries)))
+    log = BatchLog(folder)
+    for of, each in zip(done, entries, strict=False):
+        log.append(Change(each.key, "running", of.run))
+        log.append(Change(each.key, "succeeded"))
+    if failed:
+        log.append(Change(entries[-2].key, "running"))
+        error = {"type": "TrainingError", "exit_code": 4, "problems": [PROBLEM]}
+        log.append(Change(entries[-2].key, "failed", None, error))
+    return folder
+
+
 def _texts(rows, test, grouped):
     rng = np.random.default_rng([7, test])
     labels = [CLASSES[n] for n in rng.integers(0, len(CLASSES), rows)]

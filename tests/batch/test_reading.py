@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from IPython.display import Markdown
 
 import tunebook as tb
-from example_batch import add_run
+from example_batch import add_run, save
 from tunebook.batch.entry import Entry
 from tunebook.batch.folder import BatchFolder, BatchLog, BatchPlanFile
 from tunebook.batch.pictures import PICTURES
@@ -25,40 +25,6 @@ from tunebook.cli.application import application
 from tunebook.evaluation.canvas import to_png
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "compare_batch.ipynb"
-PROBLEM = {"code": "run.notebook_failed", "where": "n", "expected": "e", "found": "bad", "fix": "x"}
-
-
-def save(runs_dir: Path, kinds: dict[str, float], *, failed: bool = True) -> BatchFolder:
-    """Writes a batch as `tunebook batch` leaves it: plan, log, and finished runs."""
-    folder = BatchFolder(runs_dir / "batches" / "tickets-0")
-    folder.path.mkdir(parents=True)
-    done = [
-        add_run(
-            folder.path,
-            {"strategy": kind, "training.learning_rate": rate, "seed": seed},
-            skill=skill,
-            seconds=10 * skill + seed,
-            share=skill / 4,
-        )
-        for kind, skill in kinds.items()
-        for rate in (1e-4, 1e-3)
-        for seed in (0, 1)
-    ]
-    others = [{"strategy": "bad"}, {"strategy": "late"}] if failed else []
-    waiting = [Entry("", "tickets", parameters) for parameters in others]
-    entries = [
-        Entry(entry_key(e.case, e.parameters), e.case, e.parameters) for e in (*done, *waiting)
-    ]
-    folder.write_plan(BatchPlanFile("tickets", {}, tuple(entries)))
-    log = BatchLog(folder)
-    for of, each in zip(done, entries, strict=False):
-        log.append(Change(each.key, "running", of.run))
-        log.append(Change(each.key, "succeeded"))
-    if failed:
-        log.append(Change(entries[-2].key, "running"))
-        error: dict[str, Any] = {"type": "TrainingError", "exit_code": 4, "problems": [PROBLEM]}
-        log.append(Change(entries[-2].key, "failed", None, error))
-    return folder
 
 
 @pytest.fixture(scope="module")

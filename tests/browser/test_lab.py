@@ -137,6 +137,87 @@ def test_a_run_is_paused_slowed_left_found_again_and_stopped(
     assert not NOISE.search(page.inner_text("body"))
 
 
+MEDICAL = Path(__file__).parents[2] / "notebooks" / "medical_coding.ipynb"
+
+
+def write_medical(folder: Path) -> None:
+    """Writes the medical notebook with the smoke preset, and a curve of one more point."""
+    content = json.loads(MEDICAL.read_text())
+    (parameters,) = [c for c in content["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    source = "".join(parameters["source"])
+    changed = source.replace('preset = "default"', 'preset = "smoke"')
+    assert changed != source
+    parameters["source"] = changed
+    (folder / "live.ipynb").write_text(json.dumps(content))
+
+
+def run_all(page: Any) -> None:
+    page.get_by_role("menubar").get_by_text("Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+
+
+def test_the_medical_notebook_is_steered_while_all_of_it_runs(
+    lab: str, page: Any, snap: Callable[[str], None], tmp_path: Path
+) -> None:
+    write_medical(tmp_path)
+    open_notebook(page, lab)
+    run_all(page)
+    # nothing is pressed but by a person, so the cell that awaits the run is under way by now
+    pause = button(page, "pause")
+    pause.wait_for(timeout=120_000)
+    until(lambda: pause.is_enabled())
+    pause.click()
+    page.get_by_text("paused").first.wait_for()
+    before = steps(tmp_path)
+    time.sleep(1.5)
+    assert steps(tmp_path) == before
+    page.get_by_placeholder("1e-5").fill("2e-5")
+    button(page, "set").click()
+    page.get_by_text("learning_rate=2e-05").first.wait_for()
+    snap("9-medical-paused")
+    button(page, "resume").click()
+    until(lambda: steps(tmp_path) > before)
+    button(page, "stop").click()
+    button(page, "really stop?").click()
+    until(lambda: record(tmp_path).get("learning_curve"), 240)
+    assert record(tmp_path)["status"] == "succeeded"
+    done = [each["action"] for each in record(tmp_path)["controls"]]
+    assert done == ["pause", "set", "resume", "stop"]
+    page.get_by_text("tunebook predict last").first.wait_for()
+    page.get_by_text("| Idle").wait_for()
+    page.keyboard.press("Control+s")
+    until(lambda: "Fracture of left wrist" in (tmp_path / "live.ipynb").read_text(), 60)
+    content = json.loads((tmp_path / "live.ipynb").read_text())
+    outputs = [out for cell in content["cells"] for out in cell.get("outputs", [])]
+    assert len(outputs) > 12
+    assert not [out for out in outputs if out["output_type"] == "error"]
+    assert "tunebook-run" in json.dumps(outputs)
+    snap("10-medical-ended")
+
+
+def test_data_and_mistakes_are_looked_through(
+    lab: str, page: Any, snap: Callable[[str], None], tmp_path: Path
+) -> None:
+    write_notebook(
+        tmp_path,
+        "import tunebook as tb\ncase = tb.load_case('medical_coding', preset='smoke')\n"
+        "tb.browse(tb.load_dataset(case))",
+        "run = tb.run_case(case)\ntb.browse(run)",
+    )
+    open_notebook(page, lab)
+    run_cell(page, 0)
+    page.get_by_label("search").fill("typhoid")
+    page.keyboard.press("Tab")
+    page.get_by_text("Typhoid").first.wait_for()
+    snap("11-data")
+    run_cell(page, 1)
+    page.get_by_text("press a cell").wait_for(timeout=120_000)
+    snap("12-mistakes")
+    page.get_by_label("row").last.select_option("1")
+    page.get_by_text("shaded").wait_for()
+    snap("13-words")
+
+
 def test_a_form_is_filled_in_and_started(
     lab: str, page: Any, snap: Callable[[str], None], folder: Path
 ) -> None:

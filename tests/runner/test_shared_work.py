@@ -32,7 +32,7 @@ def run(folder: Path, runs: Path, **changes: Any) -> Run:
 def result(finished: Run) -> tuple[Any, ...]:
     """Returns the trained weights, the predictions and all scores, to the last bit."""
     weights = load_file(finished.directory.model / "trained.safetensors")
-    predictions = finished._saved(finished.directory.predictions)
+    predictions = finished.saved(finished.directory.predictions)
     report = finished.report.model_dump()
     for baseline in report["baselines"]:
         del baseline["seconds"], baseline["reused"]

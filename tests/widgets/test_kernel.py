@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +19,33 @@ import tiny
 pytestmark = pytest.mark.slow
 
 
+OTHERS = ("6.31.0", "7.2.0")
+"""Versions of ipykernel that are tested beside the installed one."""
+
+
+@pytest.fixture(scope="module", params=["", *OTHERS])
+def ipykernel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder that puts a version of ipykernel before the installed one; empty for that itself."""
+    if not request.param:
+        return ""
+    folder = str(tmp_path_factory.mktemp("ipykernel"))
+    options = ["--quiet", "--no-deps", "--target", folder]
+    command = [sys.executable, "-m", "pip", "install", *options, f"ipykernel=={request.param}"]
+    subprocess.run(command, check=True)
+    return folder
+
+
 @pytest.fixture
-def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ipykernel: str) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TUNEBOOK_RUN_DIR", raising=False)
+    monkeypatch.setenv("PYTHONPATH", ipykernel, prepend=os.pathsep)
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(cwd=str(tmp_path))
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
-    yield Notebook(client)
+    yield Notebook(client, manager)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 
@@ -33,14 +53,23 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 class Notebook:
     """A front end: it keeps the widgets that a kernel opens, and presses their buttons."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, manager: Any) -> None:
         self.client = client
+        self.manager = manager
         self.widgets: dict[str, dict[str, Any]] = {}
         self.shown: list[dict[str, Any]] = []
 
     def run(self, code: str) -> list[str]:
         """Runs a cell and returns what it printed."""
-        message = self.client.execute(code)
+        return self.end(self.begin(code))
+
+    def begin(self, code: str) -> str:
+        """Has a cell run, without waiting for it; returns its message."""
+        message: str = self.client.execute(code)
+        return message
+
+    def end(self, message: str) -> list[str]:
+        """Waits for a cell and returns what it has printed since."""
         printed: list[str] = []
         while True:
             told = self._take(60)
@@ -99,11 +128,19 @@ def steps_in(folder: Path) -> int:
     return sum(file.read_text().count('"type": "step"') for file in folder.glob("*/*/events.jsonl"))
 
 
-def test_buttons_work_while_it_trains(kernel: Notebook, tiny_bert: Path, tmp_path: Path) -> None:
+def write_case(folder: Path, tiny_bert: Path) -> None:
     content = tiny.case_content(tiny_bert, name="live")
     content["training"] |= {"epochs": 500, "evaluations": 4}
-    (tmp_path / "live.json").write_text(json.dumps(content))
+    (folder / "live.json").write_text(json.dumps(content))
+
+
+def test_buttons_work_while_it_trains(
+    kernel: Notebook, ipykernel: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    write_case(tmp_path, tiny_bert)
     kernel.run("import tunebook as tb\ncase = tb.load_case('live.json')")
+    (version,) = kernel.run("import ipykernel; print(ipykernel.__version__)")
+    assert version.strip() in OTHERS if ipykernel else version.strip() not in OTHERS
     began = time.monotonic()
     kernel.run("run = tb.start(case)\nrun")
     assert time.monotonic() - began < 3  # it returns at once
@@ -130,3 +167,32 @@ def test_buttons_work_while_it_trains(kernel: Notebook, tiny_bert: Path, tmp_pat
     (record,) = [json.loads(f.read_text()) for f in runs.glob("*/*/record.json")]
     assert [each["action"] for each in record["controls"]] == ["pause", "resume", "stop"]
     assert {each["by"] for each in record["controls"]} == {"panel"}
+
+
+@pytest.mark.parametrize("ipykernel", [""], indirect=True)
+def test_buttons_work_while_a_cell_awaits_the_run(
+    kernel: Notebook, tiny_bert: Path, tmp_path: Path
+) -> None:
+    write_case(tmp_path, tiny_bert)
+    kernel.run("import tunebook as tb\nlive = tb.start(tb.load_case('live.json'))\nlive")
+    waiting = kernel.begin("run = await live\nprint(run.record.status)")
+    runs = tmp_path / "runs"
+    kernel.until(lambda: steps_in(runs) > 3)
+    kernel.press("stop")
+    kernel.press("really stop?")
+    assert kernel.end(waiting) == ["succeeded\n"]
+
+
+@pytest.mark.parametrize("ipykernel", [""], indirect=True)
+def test_an_interrupt_ends_the_run_that_a_cell_awaits(
+    kernel: Notebook, tiny_bert: Path, tmp_path: Path
+) -> None:
+    write_case(tmp_path, tiny_bert)
+    kernel.run("import tunebook as tb\nlive = tb.start(tb.load_case('live.json'))")
+    waiting = kernel.begin("await live")
+    runs = tmp_path / "runs"
+    kernel.until(lambda: steps_in(runs) > 3)
+    kernel.manager.interrupt_kernel()
+    with pytest.raises(AssertionError, match="StoppedError"):
+        kernel.end(waiting)
+    assert kernel.run("print(live.status)") == ["stopped\n"]

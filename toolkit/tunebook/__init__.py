@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunebook.runner import resume_run, run_case
     from tunebook.runs import Run, load_run
     from tunebook.specs import hookimpl
+    from tunebook.widgets.browse import browse
     from tunebook.widgets.form import configure
     from tunebook.widgets.live import LiveRun, attach, start
 
@@ -32,6 +33,7 @@ _HOMES = {
     "Run": "tunebook.runs",
     "TunebookError": "tunebook.errors",
     "attach": "tunebook.widgets.live",
+    "browse": "tunebook.widgets.browse",
     "configure": "tunebook.widgets.form",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
@@ -57,6 +59,7 @@ __all__ = [
     "Run",
     "TunebookError",
     "attach",
+    "browse",
     "configure",
     "find_learning_rate",
     "hookimpl",

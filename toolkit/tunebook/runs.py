@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tunebook.export import Classifier
+    from tunebook.export.explaining import Explanation
 
 TOLD = ("text", "pair", "label", "predicted", "confidence", "error")
 """Columns of the table of errors that a reader wants, where they are there."""
@@ -100,6 +101,20 @@ class Run:
         read = {"text": texts} | ({} if pairs is None else {"pair": pairs})
         return pd.DataFrame(read).join(told.drop(columns="probabilities", errors="ignore"))
 
+    def explain(
+        self, text: str, *, pair: str | None = None, label: str | None = None
+    ) -> Explanation:
+        """Returns which words of a text the answer hangs on, see `tunebook.export.explaining`.
+
+        Args:
+            text: One text.
+            pair: Its second text, for a model that reads two.
+            label: The class that is asked about; the most probable one when None.
+        """
+        from tunebook.export.explaining import explain
+
+        return explain(self.classifier, text, pair, label)
+
     def scores(self) -> pd.DataFrame:
         """Returns every score of the model and of the baselines with its interval."""
         import pandas as pd
@@ -138,8 +153,8 @@ class Run:
         host = PluginHost()
         case = CaseSchema(host).validate(self.case)
         report = compare(
-            self._saved(self.place.predictions),
-            other._saved(other.place.predictions),
+            self.saved(self.place.predictions),
+            other.saved(other.place.predictions),
             form_of(case.task, self.report.classes),
             metrics=[host.create("metric", metric) for metric in case.metrics],
             config=case.evaluation,
@@ -153,7 +168,7 @@ class Run:
         ]
         return pd.DataFrame(rows).set_index("score").round(3)
 
-    def _saved(self, table: Path) -> pd.DataFrame:
+    def saved(self, table: Path) -> pd.DataFrame:
         """Returns a table about the test texts.
 
         Raises:
@@ -196,7 +211,7 @@ class Run:
 
     def errors(self, rows: int = 10) -> pd.DataFrame:
         """Returns the mistakes that the model was surest of, or the largest errors."""
-        errors = self._saved(self.place.errors)
+        errors = self.saved(self.place.errors)
         return errors[[name for name in TOLD if name in errors]].head(rows)
 
     def figure(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from tunebook.config import CaseConfig, GivenSplit, GroupedSplit
 from tunebook.contracts import Card
-from tunebook.data.dataset import SPLITS, Finding
+from tunebook.data.dataset import NOTHING_LEFT_OUT, SPLITS, Finding
 from tunebook.errors import DataError, Problem, did_you_mean, shorten
 from tunebook.forms import TaskForm, form_of
 from tunebook.forms.cells import as_name, is_blank, is_name, is_text
@@ -31,18 +31,26 @@ class Cleaning:
         place: What messages call the source: its file or title.
         rows: Columns id, text, label and, where the case needs them, pair, split and group.
         findings: In the order of the steps.
+        dropped: The rows that were left out, a table for each step that did so.
     """
 
     place: str
     rows: pd.DataFrame
     findings: list[Finding] = field(default_factory=list)
+    dropped: list[pd.DataFrame] = field(default_factory=list)
 
     def drop(self, mask: pd.Series, code: str, text: str) -> None:
         """Leaves out the rows in `mask` and notes how many they were."""
         count = int(mask.sum())
         if count:
             self.findings.append(Finding(code, f"{count} {text}", count, "warning"))
+            self.dropped.append(self.rows[mask].assign(finding=code))
             self.rows = self.rows[~mask].reset_index(drop=True)
+
+    @property
+    def left_out(self) -> pd.DataFrame:
+        """The rows that were left out, with the code of the finding that says why."""
+        return pd.concat(self.dropped, ignore_index=True) if self.dropped else NOTHING_LEFT_OUT
 
 
 def clean(rows: pd.DataFrame, card: Card, case: CaseConfig) -> Cleaning:

@@ -15,10 +15,12 @@ import pandas as pd
 from tunebook.config import TaskConfig
 from tunebook.contracts import Card
 from tunebook.forms import UNSCALED, Scale, TaskForm, form_of
+from tunebook.tables import html_table
 
 PAIR = "pair"
 COLUMNS = ("id", "text", "label", "split", "group", "origin", "source_id")
 SPLITS = ("train", "validation", "test")
+NOTHING_LEFT_OUT = pd.DataFrame({name: [] for name in ("id", "text", "label", "finding")})
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Dataset:
         provenance: Counts and shares in JSON types, for the record.
         task: What the labels are.
         scale: Unit in which numbers are learnt.
+        left_out: Rows of the source that were left out, with id, text, label and, in the column
+            finding, the code of the finding that says why.
     """
 
     rows: pd.DataFrame
@@ -65,6 +69,7 @@ class Dataset:
     fingerprint: str = ""
     task: TaskConfig = field(default_factory=TaskConfig)
     scale: Scale = UNSCALED
+    left_out: pd.DataFrame = field(default_factory=NOTHING_LEFT_OUT.copy)
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
@@ -100,6 +105,21 @@ class Dataset:
     def groups(self, name: str) -> np.ndarray | None:
         """Returns the group names of one split, shape (n,), or None when there are no groups."""
         return self.split(name)["group"].to_numpy(dtype=object) if self.grouped else None
+
+    def _repr_html_(self) -> str:
+        counts = split_counts(self.rows)
+        rows = {
+            "data": self.card.title,
+            "licence": self.card.licence,
+            "rows": ", ".join(f"{count:,} {name}" for name, count in counts.items()),
+            "classes": f"{len(self.classes)}" if self.classes else "numbers",
+            "left out": f"{len(self.left_out):,}",
+        }
+        found = html_table(
+            [(each.code, each.level, each.text) for each in self.findings],
+            ["finding", "level", "what"],
+        )
+        return html_table(rows.items()) + (found if self.findings else "<p>nothing found</p>")
 
     def summary(self) -> dict[str, Any]:
         """Returns what a person wants to know at a glance, in JSON types."""

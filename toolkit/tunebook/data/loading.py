@@ -97,6 +97,7 @@ def load_dataset(
         },
         task=case.task,
         scale=form.scale,
+        left_out=cleaning.left_out,
     )
 
 

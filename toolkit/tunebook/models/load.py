@@ -224,15 +224,19 @@ def _config(folder: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps transformers from listing heads and poolers that we leave out on purpose."""
+    """Keeps transformers from listing heads and poolers that we leave out on purpose, and from
+    showing bars, which version 5 does for every file that it loads."""
     from transformers.utils import logging
 
-    level = logging.get_verbosity()
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _cannot_load(folder: Path, wanted: str, error: object) -> Problem:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tunebook.config import CaseConfig
@@ -27,6 +29,7 @@ from tunebook.progress import Html, LineProgress, RunFollower
 from tunebook.records import RunDirectory, find_run
 from tunebook.resumption import place_of
 from tunebook.runs import Run
+from tunebook.widgets.showing import headless
 
 if TYPE_CHECKING:
     from tunebook.widgets.panel import Panel
@@ -135,27 +138,42 @@ class LiveRun:
             TimeoutError: It goes on.
         """
         until = None if timeout is None else time.monotonic() + timeout
-        told = RunFollower(self.directory.path, _lines()) if _headless() else None
-        try:
-            while self.running:
-                if until is not None and time.monotonic() > until:
-                    raise TimeoutError(f"{self.id} goes on after {timeout} s")
-                time.sleep(LOOK_SECONDS)
-                if told is not None:
-                    told.poll()
-        except KeyboardInterrupt:
-            self._interrupt()
-        if told is not None:
-            told.poll()
+        with self._told() as look:
+            try:
+                while self.running:
+                    if until is not None and time.monotonic() > until:
+                        raise TimeoutError(f"{self.id} goes on after {timeout} s")
+                    time.sleep(LOOK_SECONDS)
+                    look()
+            except KeyboardInterrupt:
+                self._interrupt()
         return self._ended()
 
     def __await__(self) -> Generator[Any, None, Run]:
+        """Waits like `wait`; meanwhile, ipykernel 7.4 and later handle what widgets ask."""
         return self._arrive().__await__()
 
     async def _arrive(self) -> Run:
-        while self.running:
-            await asyncio.sleep(LOOK_SECONDS)
+        with self._told() as look, _interrupts() as interrupts:
+            try:
+                while self.running:
+                    await asyncio.sleep(LOOK_SECONDS)
+                    look()
+            except asyncio.CancelledError:
+                if not interrupts:  # somebody waits no longer, and the run goes on
+                    raise
+                self._interrupt()
         return self._ended()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[Callable[[], None]]:
+        """Yields what to call now and then, so that lines tell of the run where nobody sees it."""
+        if not headless():
+            yield lambda: None
+            return
+        follower = RunFollower(self.directory.path, _lines())
+        yield follower.poll
+        follower.poll()
 
     @cached_property
     def panel(self) -> Panel:
@@ -169,7 +187,7 @@ class LiveRun:
         run has ended."""
         from IPython.display import display
 
-        if _headless():
+        if headless():
             display(Html(f"<div>{self.id}: {self.status}</div>"))
             return
         handle = display(self.panel.widget, display_id=True)
@@ -236,13 +254,25 @@ def _lost(run: Run) -> StoppedError:
     return StoppedError(Problem("run.lost", run.id, "a run to its end", run.record.status, fix))
 
 
-def _headless() -> bool:
-    """Whether nobody looks: under papermill, or outside of a notebook."""
-    if os.environ.get("TUNEBOOK_RUN_DIR"):
-        return True
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is None or not hasattr(shell, "kernel")
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collects interrupts, and hands them on: asyncio and ipykernel make cancellations of them,
+    which cannot be told from others."""
+    received: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield received
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _lines() -> Listener:

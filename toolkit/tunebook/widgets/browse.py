@@ -1,0 +1,45 @@
+"""The view that suits a thing: data, a run's mistakes, several runs, a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tunebook.batch.reading import Batch
+from tunebook.data.dataset import Dataset
+from tunebook.errors import ConfigError, Problem, shorten
+from tunebook.runs import Run
+from tunebook.widgets.batch_view import BatchView
+from tunebook.widgets.data_browser import DataBrowser
+from tunebook.widgets.error_browser import ErrorBrowser
+from tunebook.widgets.run_comparison import RunComparison
+from tunebook.widgets.showing import Shown
+
+VIEWS: Sequence[tuple[type, Callable[[Any], Shown]]] = (
+    (Dataset, DataBrowser),
+    (Run, ErrorBrowser),
+    (Batch, BatchView),
+    (list, RunComparison),
+)
+"""By what is looked at, the widgets for it."""
+
+
+def browse(thing: Dataset | Run | Batch | Sequence[Run]) -> Shown:
+    """Returns widgets to look through something with; a notebook shows them.
+
+    Args:
+        thing: What `load_dataset` returns: its texts by split, label and finding, those that were
+            left out included. A run: its mistakes by confusion, and the words that they hang on. A
+            batch: its ranking, while it runs. Two to four runs: side by side.
+
+    Raises:
+        ConfigError: It is nothing of this, or a run has no result.
+    """
+    many = isinstance(thing, Sequence) and all(isinstance(each, Run) for each in thing)
+    wanted = list(thing) if many else thing  # type: ignore[arg-type]
+    for kind, view in VIEWS:
+        if isinstance(wanted, kind) and (kind is not list or many):
+            return view(wanted)
+    expected = "a data set, a run, a batch, or a list of runs"
+    fix = "see tunebook.load_dataset, load_run and load_batch"
+    raise ConfigError(Problem("browse.thing", "browse", expected, shorten(thing), fix))
