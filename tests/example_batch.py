@@ -94,7 +94,6 @@ def entry(parameters, state="queued", *, case="tickets", run=None, **problem):
     return Entry(key, case, parameters, state, run, 1 if run else 0, error)
 
 
-@lru_cache
 def save(runs_dir, kinds, *, failed=True):
     """Writes a batch as `tunebook batch` leaves it: plan, log, and finished runs."""
     folder = BatchFolder(runs_dir / "batches" / "tickets-0")
@@ -128,6 +127,7 @@ def save(runs_dir, kinds, *, failed=True):
     return folder
 
 
+@lru_cache
 def _texts(rows, test, grouped):
     rng = np.random.default_rng([7, test])
     labels = [CLASSES[n] for n in rng.integers(0, len(CLASSES), rows)]

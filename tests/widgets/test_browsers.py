@@ -32,7 +32,8 @@ HOST = PluginHost()
 def dataset(folder: Path, **more: Any) -> Any:
     """Returns small data in which one text comes three times and one has no label."""
     rows = tiny.rows()
-    spoilt = [rows[0], rows[0] | {"text": rows[0]["text"].upper()}, {"text": "a b", "label": None}]
+    again = [rows[0] | {"id": "x"}, rows[0] | {"id": "y", "text": rows[0]["text"].upper()}]
+    spoilt = [*again, {"id": "z", "text": "a b", "label": None, "group": "g"}]
     content = tiny.case_content(folder, data={"kind": "memory", "rows": [*rows, *spoilt]}, **more)
     return tb.load_dataset(CaseSchema(HOST).validate(content), HOST)
 
@@ -93,10 +94,11 @@ def test_every_row_can_be_leafed_to(tiny_bert: Path) -> None:
     seen = [*table.rows["id"]]
     while not table._on.disabled:
         table._on.click()
-        seen += table.rows["id"]
+        seen.extend(table.rows["id"])
     assert seen == [*data.rows["id"]]
     table._back.click()
-    assert [*table.rows["id"]] == seen[-PAGE - len(seen) % PAGE :][:PAGE]
+    last = (len(seen) - 1) // PAGE * PAGE
+    assert [*table.rows["id"]] == seen[last - PAGE : last]
 
 
 def test_a_cell_of_the_confusions_leads_to_its_texts(tmp_path: Path) -> None:
