@@ -52,7 +52,7 @@ test-browser: $(VENV)/.browser
 
 # the site, strictly: a link that leads nowhere is an error
 docs: $(VENV)/.docs
-	$(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
 	@echo "build/docs/index.html"
 
 public-api: $(VENV)/.dev

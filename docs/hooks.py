@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
 from pagemaker.llms import llms_text
 from pagemaker.places import ROOT
 from pagemaker.site import PICTURES, navigation, other_files, pages

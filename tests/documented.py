@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
 from pagemaker.markdown import FENCED, Fence, fences
 from pagemaker.site import pages
-
 from tunebook.cli.application import application
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("tunebook", "make", "pip", "python")
+LIGHT = ("validate", "describe", "schema", "plugins", "batches", "cache")
+"""Commands that are carried out as they are written."""
+
 INLINE = re.compile(r"`((?:tunebook|make|python) [^`]+)`")
 
 
@@ -108,3 +112,30 @@ def every_command_line() -> Iterator[tuple[Document, str]]:
     for document in documents():
         for line in document.commands:
             yield document, line
+
+
+def cheap(line: list[str]) -> list[str] | None:
+    """Returns what to call instead of a command, such as `validate` for `run`; None for nothing."""
+    program, *arguments = line
+    if program != "tunebook":
+        return None
+    context = parsed(arguments)
+    if arguments[0] in LIGHT:
+        return arguments
+    if arguments[0] == "batch":
+        return [word for word in arguments if word != "--dry-run"] + ["--dry-run"]
+    if arguments[0] != "run":
+        return None
+    given = [word for value in context.params["parameters"] for word in ("-p", value)]
+    files = [f for a, f in itertools.pairwise(arguments) if a == "--plugin"]
+    loaded = [word for file in files for word in ("--plugin", file)]
+    return ["validate", context.params["case"], *given, *loaded]
+
+
+def carried_out() -> dict[str, str]:
+    """Returns every different command line that is tried, and the document that has it first."""
+    first: dict[str, str] = {}
+    for document, line in every_command_line():
+        if cheap(words(line)) is not None:
+            first.setdefault(shlex.join(words(line)), document.path)
+    return first

@@ -15,7 +15,8 @@ COMMON = {option.name for option in common_options()} | {"help"}
 
 HEAD = """# Commands
 
-Every command of `tunebook`, made from the commands themselves; `tunebook COMMAND --help` says the same.
+Every command of `tunebook`, made from the commands themselves; `tunebook COMMAND --help` says the
+same.
 
 Data go to standard output, everything else to standard error. With `--json` the data are one JSON
 object with a `schema_version`, or one object a line where a command goes on for long. What the exit

@@ -13,10 +13,10 @@ HEAD = """# tunebook
 > Turns a pretrained Transformer into a model of one domain, in notebooks that a person or a program
 > can re-run. Strategies, metrics, data sources and models are plugins; a case assembles them.
 
-Every command takes `--json`: one object on standard output, problems with `code`, `where`, `expected`,
-`found` and `fix`, and documented exit codes. Check a case with `tunebook validate CASE -p KEY=VALUE`
-before running it, ask `tunebook describe NAME` what can be set, and `tunebook schema case` for the
-JSON Schema. Pages below are Markdown.
+Every command takes `--json`: one object on standard output, problems with `code`, `where`,
+`expected`, `found` and `fix`, and documented exit codes. Check a case with `tunebook validate CASE
+-p KEY=VALUE` before running it, ask `tunebook describe NAME` what can be set, and `tunebook schema
+case` for the JSON Schema. Pages below are Markdown.
 """
 
 

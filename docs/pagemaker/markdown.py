@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,7 +44,7 @@ def headings(text: str) -> list[tuple[int, str]]:
     tokens = PARSER.parse(text)
     return [
         (int(opening.tag[1:]), inside.content)
-        for opening, inside in zip(tokens, tokens[1:], strict=False)
+        for opening, inside in itertools.pairwise(tokens)
         if opening.type == "heading_open"
     ]
 
@@ -54,13 +55,14 @@ def title_of(text: str) -> str:
 
 
 def first_paragraph(text: str) -> str:
-    """Returns the first paragraph in one line."""
+    """Returns the first paragraph that isn't a note, in one line."""
     tokens = PARSER.parse(text)
-    return next(
+    paragraphs = (
         " ".join(inside.content.split())
-        for opening, inside in zip(tokens, tokens[1:], strict=False)
+        for opening, inside in itertools.pairwise(tokens)
         if opening.type == "paragraph_open" and opening.level == 0
     )
+    return next(paragraph for paragraph in paragraphs if not paragraph.startswith("!!!"))
 
 
 def anchors(text: str) -> set[str]:
@@ -114,7 +116,7 @@ def tables(text: str) -> list[list[list[str]]]:
     """Returns every table as rows of cells, its header first."""
     found: list[list[list[str]]] = []
     tokens = PARSER.parse(text)
-    for opening, inside in zip(tokens, tokens[1:], strict=False):
+    for opening, inside in itertools.pairwise(tokens):
         if opening.type == "table_open":
             found.append([])
         elif opening.type == "tr_open":

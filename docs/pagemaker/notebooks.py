@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from nbconvert import MarkdownExporter
+import nbformat
 
 from pagemaker.places import ROOT, bundled
 
@@ -15,10 +16,17 @@ def all_notebooks() -> list[Path]:
 
 
 def tutorial(notebook: Path) -> str:
-    """Returns a notebook as Markdown, with a line on how to run it below its title."""
-    body, _ = MarkdownExporter().from_filename(str(notebook))
-    title, _, rest = body.strip().partition("\n")
+    """Returns a notebook as Markdown, with a line on how to run it below its title.
+
+    Committed notebooks have no outputs, so that text and code are all there is to show.
+    """
+    cells = nbformat.read(notebook, as_version=4).cells
+    title, _, rest = "\n\n".join(map(_shown, cells)).strip().partition("\n")
     return f"{title}\n\n!!! note\n    {_how_to_run(notebook)}\n\n{rest.strip()}\n"
+
+
+def _shown(cell: Any) -> str:
+    return f"```python\n{cell.source}\n```" if cell.cell_type == "code" else str(cell.source)
 
 
 def _how_to_run(notebook: Path) -> str:

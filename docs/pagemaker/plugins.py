@@ -43,8 +43,9 @@ def pages() -> dict[str, str]:
 
 
 CASE = """Everything that a case file may say, with its default. A dot leads into a section, so that
-the same path works on the command line: `-p training.epochs=2`. `tunebook schema case` prints the JSON
-Schema, `tunebook describe case` this table."""
+the same path works on the command line: `-p training.epochs=2`. `tunebook describe case` prints
+this table, `tunebook schema case` the [JSON Schema](case.schema.json), with which an editor can
+complete a case."""
 
 PLAN = """Everything that the plan of a batch may say; `tunebook batch plan.yaml` runs one."""
 

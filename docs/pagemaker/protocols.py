@@ -29,9 +29,9 @@ def pages() -> dict[str, str]:
 
 HOOKS = """# Hooks
 
-A plugin is a module with functions of these names, each marked with `@hookimpl` (`tunebook.hookimpl`).
-*Registration* hooks say what there is: they return descriptors, have no side effects and import
-nothing heavy. *Observers* are told what happens in a run: they return nothing, and one that raises
+A plugin is a module with functions of these names, each marked with `@hookimpl`
+(`tunebook.hookimpl`). *Registration* hooks say what there is: they return descriptors, have no side
+effects and import nothing heavy. *Observers* are told what happens in a run: they return nothing, and one that raises
 disturbs neither the run nor the others. An implementation may leave out arguments that it doesn't
 need; it must take the others by these names, without defaults.
 """
@@ -51,16 +51,16 @@ def _hook(name: str) -> str:
 
 CONTROLS_HEAD = """# Controls and events
 
-A request is a line of `control.jsonl` in the run's folder: a JSON object with `action`, the arguments
-of that action, and, if you like, `id` and `by`. `tunebook control RUN ACTION …` writes one, and so do
-the buttons of the panel. The training looks for new lines between two steps; what it did with each is
-an event of type `control`. [Why it is so](../explanation/control-protocol.md).
+A request is a line of `control.jsonl` in the run's folder: a JSON object with `action`, the
+arguments of that action, and, if you like, `id` and `by`. `tunebook control RUN ACTION …` writes
+one, and so do the buttons of the panel. The training looks for new lines between two steps; what it
+did with each is an event of type `control`. [Why it is so](../explanation/control-protocol.md).
 """
 
 EVENTS_HEAD = """## Events
 
-What happens in a run is a line of `events.jsonl`, printed by `tunebook events RUN --json`. Every line
-has a `type` and a `time`, seconds since the epoch.
+What happens in a run is a line of `events.jsonl`, printed by `tunebook events RUN --json`. Every
+line has a `type` and a `time`, seconds since the epoch.
 """
 
 
@@ -87,8 +87,8 @@ def _first(thing: Any) -> str:
 ERRORS_HEAD = """# Errors and exit codes
 
 Every error has one shape, in the terminal, in notebooks and in JSON: a stable `code`, `where`,
-`expected`, `found`, and `fix`, what to do. Mistakes in a configuration are collected, so that one look
-mends them all. In Python they are exceptions with `problems`; commands end with the exit code.
+`expected`, `found`, and `fix`, what to do. Mistakes in a configuration are collected, so that one
+look mends them all. In Python they are exceptions with `problems`; commands end with the exit code.
 """
 
 
@@ -107,8 +107,8 @@ def _errors() -> str:
 
 CHECKS_HEAD = """# Checks of the conformance kit
 
-What `tunebook check NAME` and `tunebook.testing` put a plugin to. A check is a promise that the plugin
-makes; *slow* ones start a process or read a real model, and `--quick` leaves them out.
+What `tunebook check NAME` and `tunebook.testing` put a plugin to. A check is a promise that the
+plugin makes; *slow* ones start a process or read a real model, and `--quick` leaves them out.
 """
 
 

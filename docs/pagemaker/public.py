@@ -1,7 +1,7 @@
 """The public surface: what may be relied on. Anything that isn't listed here may change any day.
 
-`docs/public_api.txt` holds its signatures. A change of the surface is a change of that file, made on
-purpose by `make public-api`.
+`docs/public_api.txt` holds its signatures. A change of the surface is a change of that file, made
+on purpose by `make public-api`.
 """
 
 from __future__ import annotations
@@ -73,13 +73,20 @@ PUBLIC: Mapping[str, Surface] = {
             "For strategies that put adapters together.",
             f"{COMPOSITIONS} Stack check read",
         ),
-        ("tunebook.attempts", "For executors: what carries out the runs of a batch.", "Attempt "
-         "Ended Executor"),
+        ("tunebook.attempts", "For executors: what carries out a batch.", "Attempt Ended Executor"),
         ("tunebook.records", "For observers and readers of runs.", RECORDS),
         ("tunebook.events", "For those who follow a run.", EVENTS),
         ("tunebook.cache", "For plugins that keep files.", "cache_folder file_sha256"),
+        ("tunebook.data.dataset", "What `tunebook.load_dataset` returns.", "Dataset"),
+        ("tunebook.export", "What `tunebook.load_classifier` returns.", "Classifier"),
+        ("tunebook.rates", "What `tunebook.find_learning_rate` returns.", "FoundRate"),
+        ("tunebook.widgets.form", "What `tunebook.configure` returns.", "CaseForm"),
         ("tunebook.data.corpus", "For notebooks on pretraining.", "load_corpus"),
-        ("tunebook.evaluation.figures", "For notebooks: a picture of the classes.", "class_balance"),
+        (
+            "tunebook.evaluation.figures",
+            "For notebooks: a picture of the classes.",
+            "class_balance",
+        ),
     )
 }
 """By module, what of it is public."""

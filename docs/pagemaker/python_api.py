@@ -1,7 +1,8 @@
-"""Public names of Python: their signatures and docstrings, read from the source without importing it."""
+"""Public names of Python: their signatures and docstrings, read from the source, not imported."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,6 +15,9 @@ from pagemaker.public import PUBLIC
 
 STORED = DOCS / "public_api.txt"
 """The signatures as they were when somebody last meant to change them."""
+
+LONGEST_DEFAULT = 60
+"""Signs; a longer one is shown as …"""
 
 MARKS = {
     griffe.ParameterKind.var_positional: "*",
@@ -103,9 +107,21 @@ def _lines(path: str, found: Any) -> Iterator[str]:
 
 
 def attribute(found: Any, path: str) -> str:
-    """Returns an attribute with its type; `= …` where it has a value already."""
+    """Returns an attribute with its type, and its default where it has one."""
     text = f"{path}: {found.annotation}" if found.annotation is not None else path
-    return f"{text} = …" if found.value is not None else text
+    of_a_class = "instance-attribute" not in found.labels or "class-attribute" in found.labels
+    default = _default(found.value) if of_a_class and found.value is not None else None
+    if default is None:
+        return text
+    return f"{text} = {default if len(default) <= LONGEST_DEFAULT else '…'}"
+
+
+def _default(value: Any) -> str | None:
+    """Returns a default as it is written; of a config's field, what stands first in `Field`."""
+    if isinstance(value, griffe.ExprCall) and str(value.function) == "Field":
+        first = next(iter(value.arguments), None)
+        return None if first is None or isinstance(first, griffe.ExprKeyword) else str(first)
+    return str(value)
 
 
 def public_members(found: Any) -> list[tuple[str, Any]]:
@@ -141,7 +157,7 @@ def _members(found: Any) -> list[str]:
     members = public_members(found)
     told = _described(found)
     attributes = [
-        (code(attribute(member, name)), _sentence(member) or told.get(name, ""))
+        (code(attribute(member, name)), _sentence(member) or told.get(name, "") or _field(member))
         for name, member in members
         if member.is_attribute
     ]
@@ -163,9 +179,20 @@ def _described(found: Any) -> dict[str, str]:
 
 
 def _sentence(found: Any) -> str:
-    """Returns the first paragraph of a docstring, or the description of a config's field."""
+    """Returns the first paragraph of a docstring."""
     text = found.docstring.value.partition("\n\n")[0] if found.docstring else ""
     return papers(text)
+
+
+def _field(found: Any) -> str:
+    """Returns the description of a config's field."""
+    arguments = found.value.arguments if isinstance(found.value, griffe.ExprCall) else ()
+    told = [
+        str(ast.literal_eval(str(argument.value)))
+        for argument in arguments
+        if isinstance(argument, griffe.ExprKeyword) and argument.name == "description"
+    ]
+    return papers(told[0]) if told else ""
 
 
 def docstring(found: Any) -> str:

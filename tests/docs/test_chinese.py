@@ -1,4 +1,4 @@
-"""The Chinese texts say what the English ones do: the same commands, headings, figures and links."""
+"""The Chinese texts say what the English ones do: same commands, headings, figures and links."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import posixpath
 import re
 
 import pytest
+
 from documented import ROOT, words
 from pagemaker.markdown import fences, headings, links, tables
 
@@ -60,7 +61,7 @@ def test_tables_have_the_same_figures_and_names(english: str, chinese: str) -> N
                 CODE.findall(cell) for cell in translated
             ]
             rows += 1
-    assert rows >= 25 or english != "README.md"
+    assert rows >= 23 or english != "README.md"
 
 
 @both

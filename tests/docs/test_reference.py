@@ -9,13 +9,13 @@ from typing import Any
 import pluggy
 import pytest
 from click.testing import CliRunner
+
 from documented import ROOT
 from pagemaker.commands import every_command
 from pagemaker.markdown import section
 from pagemaker.places import bundled
 from pagemaker.plugins import TITLES
 from pagemaker.site import pages
-
 from tunebook.cli.application import COMMANDS, application
 from tunebook.config import CaseConfig
 from tunebook.controls import CONTROLS
@@ -84,7 +84,7 @@ def test_every_plugin_and_every_field_of_its_config_is_there() -> None:
             if field != "kind" and field in rows:
                 assert flat(info.description)[:60] in flat(text)
         count += len(fields)
-    assert count >= 120
+    assert count >= 110
 
 
 def blocks(config: Any) -> set[str]:
@@ -144,6 +144,7 @@ def test_every_control_event_exit_code_and_check_is_there() -> None:
 
 def test_every_variable_that_the_code_reads_is_there() -> None:
     sources = [*ROOT.glob("toolkit/**/*.py"), *ROOT.glob("plugins/**/*.py")]
+    sources = [source for source in sources if source.parent.name != "testing"]
     text = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     read = set(re.findall(r"\bTUNEBOOK_[A-Z]+(?:_[A-Z]+)*\b(?!_)", text))
     assert len(read) >= 14

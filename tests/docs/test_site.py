@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from documented import ROOT
 from pagemaker.site import pages
 
