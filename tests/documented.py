@@ -6,6 +6,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import click
 from pagemaker.markdown import FENCED, Fence, fences
 from pagemaker.site import pages
 from tunebook.cli.application import application
+from tunebook.errors import TunebookError
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("tunebook", "make", "pip", "python")
@@ -132,10 +134,16 @@ def cheap(line: list[str]) -> list[str] | None:
     return ["validate", context.params["case"], *given, *loaded]
 
 
-def carried_out() -> dict[str, str]:
-    """Returns every different command line that is tried, and the document that has it first."""
-    first: dict[str, str] = {}
+def carried_out() -> list[tuple[str, str]]:
+    """Returns every different command line that is tried, and the document that has it first.
+
+    What names a file is tried for every document, since each shows a file of its own.
+    """
+    first: dict[tuple[str, str], str] = {}
     for document, line in every_command_line():
-        if cheap(words(line)) is not None:
-            first.setdefault(shlex.join(words(line)), document.path)
-    return first
+        with suppress(click.UsageError, TunebookError):  # another test tells of it
+            if cheap(words(line)) is None:
+                continue
+        own = document.path if {*words(line)} & {*document.files} else ""
+        first.setdefault((shlex.join(words(line)), own), document.path)
+    return [(line, path) for (line, _), path in first.items()]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
 from pagemaker.markdown import code, table
 from tunebook.cli.application import application, common_options
 
-COMMON = {option.name for option in common_options()} | {"help"}
+COMMON = {name for option in common_options() for name in option.opts} | {"--help"}
 """Options that every command takes, described once."""
 
 HEAD = """# Commands
@@ -26,14 +27,15 @@ codes mean stands in [errors](errors.md).
 
 def pages() -> dict[str, str]:
     """Returns the page of all commands."""
-    parts = [HEAD, "## Options of every command", _options(application, own=False)]
+    whole = _application()
+    parts = [HEAD, "## Options of every command", _options(whole, own=False)]
     parts += [_command(context) for context in every_command()]
     return {"commands.md": "\n\n".join(parts) + "\n"}
 
 
 def every_command(parent: click.Context | None = None) -> Iterator[click.Context]:
     """Yields a context for every command, those of groups included."""
-    parent = parent or click.Context(application, info_name="tunebook")
+    parent = parent or _application()
     group = parent.command
     assert isinstance(group, click.Group)
     for name in group.list_commands(parent):
@@ -45,11 +47,16 @@ def every_command(parent: click.Context | None = None) -> Iterator[click.Context
             yield from every_command(context)
 
 
+def _application() -> click.Context:
+    settings: dict[str, Any] = application.context_settings
+    return click.Context(application, info_name="tunebook", **settings)
+
+
 def _command(context: click.Context) -> str:
     command = context.command
     usage = command.get_usage(context).removeprefix("Usage: ")
     parts = [f"## {code(context.command_path)}", f"```text\n{usage}\n```", _prose(command.help)]
-    parts += [_options(command), _epilog(command.epilog)]
+    parts += [_options(context), _epilog(command.epilog)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -62,13 +69,12 @@ def _epilog(text: str | None) -> str:
     return f"```text\n{inspect.cleandoc(text).removeprefix(chr(8)).strip()}\n```" if text else ""
 
 
-def _options(command: click.Command, *, own: bool = True) -> str:
+def _options(context: click.Context, *, own: bool = True) -> str:
     """Returns a command's own options, or those that it shares with all others."""
-    context = click.Context(command, info_name=command.name)
     records = [
         (code(record[0]), record[1])
-        for option in command.get_params(context)
-        if isinstance(option, click.Option) and (option.name in COMMON) != own
+        for option in context.command.get_params(context)
+        if isinstance(option, click.Option) and COMMON.isdisjoint(option.opts) == own
         for record in [option.get_help_record(context)]
         if record
     ]

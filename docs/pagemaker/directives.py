@@ -1,7 +1,8 @@
 """What written pages leave to be filled in, so that no fact stands in two places.
 
 A line ``<!-- strategy: lora -->`` becomes what the plugin says of itself,
-``<!-- measured: lora -->`` its rows of docs/strategies.md, and ``<!-- readme: Measured -->`` a section of the README.
+``<!-- measured: lora -->`` its rows of docs/strategies.md, and ``<!-- readme: Measured -->`` a
+section of the README.
 """
 
 from __future__ import annotations

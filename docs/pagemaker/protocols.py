@@ -31,9 +31,9 @@ HOOKS = """# Hooks
 
 A plugin is a module with functions of these names, each marked with `@hookimpl`
 (`tunebook.hookimpl`). *Registration* hooks say what there is: they return descriptors, have no side
-effects and import nothing heavy. *Observers* are told what happens in a run: they return nothing, and one that raises
-disturbs neither the run nor the others. An implementation may leave out arguments that it doesn't
-need; it must take the others by these names, without defaults.
+effects and import nothing heavy. *Observers* are told what happens in a run: they return nothing,
+and one that raises disturbs neither the run nor the others. An implementation may leave out
+arguments that it doesn't need; it must take the others by these names, without defaults.
 """
 
 

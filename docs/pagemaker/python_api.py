@@ -164,7 +164,8 @@ def _members(found: Any) -> list[str]:
     parts = [table(("attribute", "what it is"), attributes)] if attributes else []
     for name, member in members:
         if member.is_function:
-            parts += [f"```python\n{signature(member, name)}\n```", docstring(member)]
+            called = found.name if name == "__init__" else name
+            parts += [f"```python\n{signature(member, called)}\n```", docstring(member)]
     return parts
 
 

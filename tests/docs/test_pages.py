@@ -17,6 +17,7 @@ from pagemaker.places import PAGES, bundled
 from pagemaker.site import PICTURES, navigation, other_files, pages
 
 TOPICS = sorted(path for path in pages() if path.startswith("topics/") and "index" not in path)
+ESTIMATE = re.compile(r"([+-]?\d*\.\d+) \[([+-]?\d*\.\d+), ([+-]?\d*\.\d+)\]")
 NUMBER = re.compile(r"(?<![\w.])\d*\.\d+|\b\d{1,3}(?:,\d{3})+\b|\b\d{3,}\b")
 
 
@@ -122,6 +123,24 @@ def numbers(text: str) -> set[str]:
     """Returns the numbers in a text that somebody must have measured or counted, zeros dropped."""
     plain = re.sub(r"\]\([^)]*\)|`[^`]*`", "", text)
     return {found.lstrip("0").rstrip("0") for found in NUMBER.findall(plain)}
+
+
+def estimates(text: str) -> set[tuple[float, frozenset[float]]]:
+    """Returns every number with its interval; which setting was taken from which is left open."""
+    return {
+        (abs(value), frozenset((abs(low), abs(high))))
+        for found in ESTIMATE.findall(text.replace("−", "-"))
+        for value, low, high in [map(float, found)]
+    }
+
+
+def test_no_topic_has_an_estimate_that_stands_nowhere_else() -> None:
+    sources = [ROOT / "README.md", ROOT / "docs/strategies.md"]
+    known = set().union(*(estimates(file.read_text(encoding="utf-8")) for file in sources))
+    assert len(known) >= 150
+    written = {path: estimates((PAGES / path).read_text(encoding="utf-8")) for path in TOPICS}
+    assert sum(map(len, written.values())) >= 15
+    assert {path: found - known for path, found in written.items() if found - known} == {}
 
 
 def test_no_topic_has_a_number_that_stands_nowhere_else() -> None:

@@ -78,8 +78,7 @@ def test_every_plugin_and_every_field_of_its_config_is_there() -> None:
         fields = fields_in(descriptor.config.model_json_schema()) - {"kind"}
         rows = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
         told = {part for row in rows for part in row.split(".")}
-        inside = {"run"} if name == "adapter" else set()  # of a mapping's values
-        assert fields - inside - blocks(descriptor.config) <= told, f"{kind} {name}"
+        assert fields - blocks(descriptor.config) <= told, f"{kind} {name}"
         for field, info in descriptor.config.model_fields.items():
             if field != "kind" and field in rows:
                 assert flat(info.description)[:60] in flat(text)
