@@ -18,7 +18,7 @@ from tunebook.cli.application import application
 from tunebook.errors import TunebookError
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = ("tunebook", "make", "pip", "python")
+PROGRAMS = ("tunebook", "make", "pip", "python", "pytest", "cd")
 LIGHT = ("validate", "describe", "schema", "plugins", "batches", "cache")
 """Commands that are carried out as they are written."""
 
@@ -142,8 +142,13 @@ def carried_out() -> list[tuple[str, str]]:
     first: dict[tuple[str, str], str] = {}
     for document, line in every_command_line():
         with suppress(click.UsageError, TunebookError):  # another test tells of it
-            if cheap(words(line)) is None:
+            if cheap(words(line)) is None or makes_its_files(document, line):
                 continue
         own = document.path if {*words(line)} & {*document.files} else ""
         first.setdefault((shlex.join(words(line)), own), document.path)
     return [(line, path) for (line, _), path in first.items()]
+
+
+def makes_its_files(document: Document, line: str) -> bool:
+    """Whether a command of a notebook names a file, which only its cells would write."""
+    return document.path.endswith(".ipynb") and bool(re.search(r"\.(py|ya?ml)\b", line))
