@@ -2,6 +2,8 @@
 # make test   sets everything up, lints, and passes the whole suite
 # make quick  the part of the suite that needs under three minutes
 # make test-browser  JupyterLab in a real browser
+# make docs   the documentation, into build/docs
+# make public-api  writes down the public surface anew, when a change of it is meant
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,9 +13,9 @@ EXTRA_multilingual_sentiment := multilingual
 EXTRA := $(EXTRA_$(CASE))
 RUNS ?= runs
 SOURCES := $(shell find toolkit plugins notebooks -name '*.py' -o -name '*.yaml' -o -name '*.ipynb' -o -name '*.j2')
-LINTED := toolkit plugins templates tests notebooks
+LINTED := toolkit plugins templates tests notebooks docs
 
-.PHONY: case test quick lint test-tf5 test-browser clean
+.PHONY: case test quick lint test-tf5 test-browser docs public-api clean
 
 case: $(RUNS)/.$(CASE)
 	@$(BIN)/tunebook show "$$(cat $<)" --runs-dir $(RUNS)
@@ -38,15 +40,27 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
-# the core's tests on transformers 5, without adapters and dask; plans, kernels and the cache
-# are the same there, so that their tests are left to the first lane
-SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache
+# the core's tests on transformers 5, without adapters and dask; plans, kernels, the cache and the
+# docs are the same there, so that their tests are left to the first lane
+SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache tests/docs
 test-tf5: .venv-tf5/.core
 	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters" $(SAME_ON_TF5:%=--ignore=%)
 
 # a person in JupyterLab; pictures of it lie in test-screenshots/
 test-browser: $(VENV)/.browser
 	TUNEBOOK_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+# the site, strictly: a link that leads nowhere is an error
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
+	@echo "build/docs/index.html"
+
+public-api: $(VENV)/.dev
+	PYTHONPATH=docs $(BIN)/python docs/write_public_api.py
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[docs]"
+	@touch $@
 
 $(VENV)/.browser: $(VENV)/.dev
 	@command -v chromium > /dev/null || { apt-get update -qq && \
@@ -78,4 +92,4 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) .venv-tf5 $(RUNS)
+	rm -rf $(VENV) .venv-tf5 $(RUNS) build
