@@ -78,6 +78,8 @@ PUBLIC: Mapping[str, Surface] = {
         ("tunebook.events", "For those who follow a run.", EVENTS),
         ("tunebook.cache", "For plugins that keep files.", "cache_folder file_sha256"),
         ("tunebook.data.dataset", "What `tunebook.load_dataset` returns.", "Dataset"),
+        ("tunebook.export.explaining", "What `Run.explain` returns.", "Explanation"),
+        ("tunebook.widgets.showing", "What `tunebook.browse` returns.", "Shown"),
         ("tunebook.export", "What `tunebook.load_classifier` returns.", "Classifier"),
         ("tunebook.rates", "What `tunebook.find_learning_rate` returns.", "FoundRate"),
         ("tunebook.widgets.form", "What `tunebook.configure` returns.", "CaseForm"),

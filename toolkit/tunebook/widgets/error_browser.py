@@ -101,7 +101,8 @@ class ErrorBrowser(Shown):
         ]
         down = [
             ipw.HTML(
-                f"{number} {html.escape(name)}", layout=ipw.Layout(grid_area=f"{number + 1} / 1")
+                f'<span style="white-space:nowrap">{number} {html.escape(name)}</span>',
+                layout=ipw.Layout(grid_area=f"{number + 1} / 1", overflow="hidden"),
             )
             for name, number in place.items()
         ]
