@@ -34,10 +34,11 @@ import numpy as np
 import pandas as pd
 from machine import heading
 from paired import mean_with_interval
-from strategy_grid import BASELINE, CASE, Scorer, baseline, estimate, mean, read
+from strategy_grid import BASELINE, CASE, Scorer, baseline, difference, mean, read
 
 import tunebook as tb
 from tunebook.data.loading import load_dataset
+from tunebook.evaluation.bootstrap import interval
 from tunebook.forms.single_label import probabilities_in
 from tunebook.runner import run_case
 
@@ -151,7 +152,7 @@ def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
         "| method | macro-F1, mean | draws | minus SetFit | over draws | steps | training "
         "| wall clock | peak memory |\n|---|---|---|---|---|---|---|---|---|"
     )
-    means = {name: mean([*by_seed.values()]) for name, by_seed in scores.items()}
+    means = {name: mean(by_seed, by_seed) for name, by_seed in scores.items()}
     for name in sorted(groups, key=lambda name: -means[name][0]):
         draws = ", ".join(
             f"{seed}: {value:.3f}" for seed, (value, _) in sorted(scores[name].items())
@@ -159,7 +160,7 @@ def table(rows: Sequence[Mapping[str, Any]], scorer: Scorer) -> Iterator[str]:
         costs = groups[name][[*FORMATS]].mean()
         told = ["" if pd.isna(costs[c]) else shape.format(costs[c]) for c, shape in FORMATS.items()]
         against = minus({} if name == SETFIT else scores.get(SETFIT, {}), scores[name])
-        cells = [f"`{name}`", str(estimate(means[name], None)), draws, *against, *told]
+        cells = [f"`{name}`", str(interval(*means[name], 0.95)), draws, *against, *told]
         yield f"| {' | '.join(cells)} |"
 
 
@@ -168,9 +169,8 @@ def minus(other: Mapping[int, Score], ours: Mapping[int, Score]) -> tuple[str, s
     shared = sorted(other.keys() & ours.keys())
     if not shared:
         return "", ""
-    means = (mean([each[seed] for seed in shared]) for each in (ours, other))
     over = mean_with_interval([ours[seed][0] - other[seed][0] for seed in shared])
-    return str(estimate(*means)), over
+    return str(difference(ours, other)), over
 
 
 FORMATS = {
