@@ -84,28 +84,26 @@ def test_a_plugin_lives(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_strategy_runs_in_a_notebook_and_in_a_batch(tiny_bert: Path, tmp_path: Path) -> None:
+    """Typed in the folder above the case, which the notebook finds nevertheless."""
     environment = FreshEnvironment(tmp_path / "venv")
     environment.install(Path(make("plugin", "mine", "--kind", "strategy", into=tmp_path)["path"]))
-    case = Path(make("case", "tickets", "--task", "single_label", into=tmp_path)["path"])
-    small = ["-p", "preset=smoke", "-p", json.dumps({"kind": "local", "path": str(tiny_bert)})]
-    small[-1] = f"model={small[-1]}"
+    make("case", "tickets", "--task", "single_label", into=tmp_path)
+    model = json.dumps({"kind": "local", "path": str(tiny_bert)})
+    small = ("tickets/tickets.yaml", "-p", "preset=smoke", "-p", f"model={model}")
 
-    run = environment.answer(
-        *("tunebook", "run", "tickets.yaml", "-p", "strategy=mine", *small), cwd=case
-    )
+    run = environment.answer("tunebook", "run", *small, "-p", "strategy=mine", cwd=tmp_path)
     assert run["status"] == "succeeded"
     assert {"notebook", "report", "model"} <= set(run["files"])
     record = json.loads((Path(run["path"]) / "record.json").read_text())
     assert record["plugins"]["strategy:mine"] == "mine 0.1.0"
     assert 0 < record["parameters"]["share"] < 0.6
-    said = environment.answer(
-        *("tunebook", "predict", run["run_id"], "the parcel is missing"), cwd=case
-    )
+    text = "the parcel is missing"
+    said = environment.answer("tunebook", "predict", run["run_id"], text, cwd=tmp_path)
     assert said["predictions"][0]["label"] in ("account", "billing", "delivery")
 
-    grid = ["--grid", "strategy=full,mine", *small, "-E", "workers=2"]
-    environment.run("tunebook", "batch", "tickets.yaml", *grid, cwd=case)
-    records = [each.read_record() for each in find_runs(case / "runs")]
+    grid = ("--grid", "strategy=full,mine", "-E", "workers=2")
+    environment.run("tunebook", "batch", *small, *grid, cwd=tmp_path)
+    records = [each.read_record() for each in find_runs(tmp_path / "runs")]
     assert sorted(each.strategy for each in records) == ["full", "mine", "mine"]
     assert {each.status for each in records} == {"succeeded"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import pytest
 import yaml
 
 from tunebook import __version__
-from tunebook.cases import read_case_file, resolve_case
+from tunebook.cases import NOTEBOOK_FOLDER, load_case, read_case_file, resolve_case
 from tunebook.cli.new import new_command
 from tunebook.data.loading import load_dataset
+from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.notebooks import lint_notebook
 from tunebook.scaffolds import Template, template_folder, write_whole
@@ -182,9 +184,22 @@ def test_the_example_rows_can_be_learnt_from(task: str, tmp_path: Path) -> None:
     assert data.provenance["dropped"] == {}
 
 
-def test_a_notebook_is_as_jupyter_would_save_it() -> None:
-    import json
+def test_a_notebook_finds_its_case_wherever_the_command_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_whole(tmp_path / "mine", case("regression", title="beside the notebook"))
+    write_whole(tmp_path / "here", case("regression", title="where it was typed"))
+    write_whole(tmp_path / "else", {"README.md": ""})
+    monkeypatch.chdir(tmp_path / "else")
+    with pytest.raises(ConfigError, match="unreadable"):
+        load_case("mine.yaml")
+    monkeypatch.setenv(NOTEBOOK_FOLDER, str(tmp_path / "mine"))
+    assert load_case("mine.yaml").title == "beside the notebook"
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_case("mine.yaml").title == "where it was typed"
 
+
+def test_a_notebook_is_as_jupyter_would_save_it() -> None:
     for task in CASE_TASKS:
         text = case(task, title=ODD)["mine.ipynb"]
         again = json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
