@@ -79,10 +79,11 @@ def execute_notebook(
 ) -> Outcome:
     """Executes a notebook by papermill; the executed one is `run.notebook`, whatever happens.
 
-    The kernel runs in the current working directory and finds the run's folder in
-    ``TUNEBOOK_RUN_DIR``, and that of the notebook in ``TUNEBOOK_NOTEBOOK_FOLDER``. When this returns, the kernel and all it started are gone. SIGINT,
-    SIGTERM and SIGHUP stop the run: first the kernel is interrupted, so that it can write its
-    record, then it is killed; a second signal kills at once. Call it from the main thread.
+    The kernel runs in the current working directory. It finds the run's folder in
+    ``TUNEBOOK_RUN_DIR``, and the notebook's in ``TUNEBOOK_NOTEBOOK_FOLDER``. When this returns, the
+    kernel and all it started are gone. SIGINT, SIGTERM and SIGHUP stop the run: first the kernel is
+    interrupted, so that it can write its record, then it is killed; a second signal kills at once.
+    Call it from the main thread.
 
     Args:
         notebook: The notebook; it isn't changed.
