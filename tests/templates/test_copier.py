@@ -26,7 +26,7 @@ def files_of(folder: Path) -> dict[str, str]:
         ("plugin", "kind", choice)
         for choice in ("strategy", "metric", "augmentation", "datasource", "model", "executor")
     ]
-    + [("case", "task", choice) for choice in ("text_classification", "multi_label", "regression")],
+    + [("case", "task", choice) for choice in ("single_label", "multi_label", "regression")],
 )
 @pytest.mark.parametrize("odd", [False, True])
 def test_the_files_are_the_same(

@@ -231,6 +231,7 @@ def test_a_place_that_cannot_be_written_to() -> None:
         ("_top", "name.form", "write `top`"),
         ("my layers!", "name.form", "write `my_layers`"),
         ("Größe", "name.form", "write `grosse`"),
+        ("Class", "name.form", "use at most 30 small letters"),
         ("2nd", "name.form", "use at most 30 small letters"),
         ("数据", "name.form", "use at most 30 small letters"),
         ("", "name.form", "use at most 30 small letters"),

@@ -21,7 +21,8 @@ def misspelt(template: Template, name: str) -> Iterator[Problem]:
     objection = template.objection("name", name)
     if objection:
         better = _respelt(name)
-        fix = objection if template.objection("name", better) else f"write `{better}`"
+        useless = template.objection("name", better) or keyword.iskeyword(better)
+        fix = objection if useless else f"write `{better}`"
         yield Problem("name.form", "NAME", "a name such as `my_name`", shorten(name, 60), fix)
 
 

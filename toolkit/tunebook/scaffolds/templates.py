@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Question:
     Attributes:
         help: What is asked.
         default: What is taken where there is no answer, itself a template; None where one is due.
-        choices: By what a person writes, the answers that there are; none for free text.
+        choices: The answers that there are; none for free text.
         validator: Template of what is wrong with an answer, empty where it is right.
         asked: Whether it can be answered; if not, it follows from other answers.
     """
@@ -40,7 +40,7 @@ class Question:
     name: str
     help: str = ""
     default: str | None = None
-    choices: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
     validator: str = ""
     asked: bool = True
 
@@ -52,12 +52,11 @@ class Question:
     @classmethod
     def read(cls, name: str, content: Mapping[str, Any]) -> Question:
         """Returns the question that a section of a `copier.yml` is."""
-        choices = content.get("choices", {})
         return cls(
             name,
             help=content.get("help", ""),
             default=content.get("default"),
-            choices=choices if isinstance(choices, dict) else {each: each for each in choices},
+            choices=tuple(content.get("choices", ())),
             validator=content.get("validator", ""),
             asked=content.get("when", True),
         )
@@ -103,8 +102,7 @@ class Template:
         if value is None:
             return "" if question.default is not None else "give an answer: it has no default"
         if question.choices:
-            known = {*question.choices, *question.choices.values()}
-            return "" if value in known else did_you_mean(value, [*question.choices])
+            return "" if value in question.choices else did_you_mean(value, question.choices)
         return self.objection(question.name, value)
 
     def answers(self, given: Mapping[str, str | None]) -> dict[str, str]:
@@ -121,7 +119,7 @@ class Template:
             value = given.get(question.name) if question.asked else None
             if value is None:
                 value = self._render(question.default or "", answers)
-            answers[question.name] = question.choices.get(value, value)
+            answers[question.name] = value
         return answers
 
     def render(self, answers: Answers) -> dict[str, str]:
