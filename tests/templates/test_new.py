@@ -220,6 +220,14 @@ def test_a_place_that_cannot_be_written_to() -> None:
     assert problem["code"] == "environment.not_writable"
 
 
+def test_a_dry_run_sees_a_place_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for options in ((), ("--dry-run",)):
+        (problem,) = problems(*CASE, "--into", "file/below", *options, exit_code=6)
+        assert problem["found"] == "Not a directory"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 # names and answers
 
 

@@ -171,7 +171,7 @@ def test_a_case_is_valid_and_its_notebook_passes_the_linter(task: str, tmp_path:
     assert file.notebook is not None
     assert lint_notebook(file.notebook) == []
     host = PluginHost()
-    for parameters in ({}, {"preset": "smoke"}, {"strategy": "lora"}, {"strategy": "adapter"}):
+    for parameters in ({}, {"preset": "smoke"}, {"strategy": "lora"}, {"strategy": "freeze"}):
         resolved = resolve_case(host, str(file.path), parameters)
         assert resolved.task.kind == kind_of(task)
         assert resolved.title == ODD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -23,13 +24,16 @@ def state_of(folder: Path, files: Files) -> State:
 
     Raises:
         ConfigError: The folder holds something else.
-        MachineError: It cannot be read.
+        MachineError: It cannot be read, or not be made.
     """
     try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if not folder.exists():
+            _check_writable(folder)
             return "new"
         if not folder.is_dir():
             raise ConfigError(_occupied(folder, "a file"))
+        if not any(folder.iterdir()):
+            return "new"
         missing = [name for name in files if not (folder / name).is_file()]
         there = [name for name in files if name not in missing]
         changed = [name for name in there if (folder / name).read_bytes() != files[name].encode()]
@@ -68,6 +72,15 @@ def write_whole(folder: Path, files: Files) -> State:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return "new"
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises OSError where a folder cannot be made, so that a dry run says so, too."""
+    above = next(path for path in folder.absolute().parents if path.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(above))
 
 
 def _list(names: Sequence[str]) -> str:
