@@ -14,6 +14,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [notebook.stem for notebook in (ROOT / "notebooks").glob("*.ipynb")]
+TEMPLATES = [
+    path
+    for path in (ROOT / "templates").rglob("*")
+    if path.is_file() and "__pycache__" not in path.parts
+]
 CASES = [case.stem for case in (ROOT / "plugins/tunebook_plugins/cases").glob("*.yaml")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -31,10 +36,13 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
         "tunebook/evaluation/templates/report.html.j2",
         *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
         *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in NOTEBOOKS),
+        *(f"{data}/data/share/tunebook/{file.relative_to(ROOT)}" for file in TEMPLATES),
     } <= names
     assert (len(CASES), len(NOTEBOOKS)) == (6, 7)
+    assert len(TEMPLATES) > 50
     stray = ("tests/", "test_", "conftest", "__pycache__")
-    assert not [name for name in names if any(word in name for word in stray)]
+    ours = [name for name in names if "/share/tunebook/templates/" not in name]  # these have tests
+    assert not [name for name in ours if any(word in name for word in stray)]
 
 
 def test_every_entry_point_leads_to_a_module() -> None:

@@ -58,6 +58,9 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["cache", "ls"],
         ["cache", "rm", "--all"],
         ["describe", "plan"],
+        ["new", "--help"],
+        ["new", "plugin", "top_layers", "--kind", "strategy", "--dry-run"],
+        ["new", "case", "tickets", "--task", "regression", "--dry-run"],
     ],
     ids=" ".join,
 )

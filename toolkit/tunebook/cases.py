@@ -7,6 +7,7 @@ chosen strategy, the preset, the parameters.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand, expand_shorthand
 
 RESERVED = ("strategies", "presets", "notebook")
 """Keys of a case file that are not part of the case itself."""
+
+NOTEBOOK_FOLDER = "TUNEBOOK_NOTEBOOK_FOLDER"
+"""Variable that tells a kernel where the notebook lies that it runs for a command."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def find_case(host: PluginHost, name: str) -> CaseFile:
         return read_case_file(descriptor.file, descriptor.notebook)
     path = Path(name)
     if path.suffix in (".yaml", ".yml", ".json"):
-        return read_case_file(path)
+        return read_case_file(_beside_notebook(path))
     raise ConfigError(
         Problem(
             "case.unknown",
@@ -131,6 +135,15 @@ def find_case(host: PluginHost, name: str) -> CaseFile:
             did_you_mean(name, host.names("case")),
         )
     )
+
+
+def _beside_notebook(path: Path) -> Path:
+    """Returns where a file is that a notebook names as if it ran in its own folder.
+
+    In JupyterLab it does; under a command it runs in the folder that the command was typed in.
+    """
+    beside = Path(os.environ.get(NOTEBOOK_FOLDER, "")) / path
+    return beside if beside.exists() and not path.exists() else path
 
 
 def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:

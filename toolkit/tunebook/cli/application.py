@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "tunebook.cli.validate",
     "check": "tunebook.cli.check",
     "matrix": "tunebook.cli.matrix",
+    "new": "tunebook.cli.new",
     "run": "tunebook.cli.run",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Literal
 
+from tunebook.cases import NOTEBOOK_FOLDER
 from tunebook.descendants import descendants
 from tunebook.kernels.client import begin_warming
 from tunebook.kernels.places import KernelChoice
@@ -78,10 +79,11 @@ def execute_notebook(
 ) -> Outcome:
     """Executes a notebook by papermill; the executed one is `run.notebook`, whatever happens.
 
-    The kernel runs in the current working directory and finds the run's folder in
-    ``TUNEBOOK_RUN_DIR``. When this returns, the kernel and all it started are gone. SIGINT,
-    SIGTERM and SIGHUP stop the run: first the kernel is interrupted, so that it can write its
-    record, then it is killed; a second signal kills at once. Call it from the main thread.
+    The kernel runs in the current working directory. It finds the run's folder in
+    ``TUNEBOOK_RUN_DIR``, and the notebook's in ``TUNEBOOK_NOTEBOOK_FOLDER``. When this returns, the
+    kernel and all it started are gone. SIGINT, SIGTERM and SIGHUP stop the run: first the kernel is
+    interrupted, so that it can write its record, then it is killed; a second signal kills at once.
+    Call it from the main thread.
 
     Args:
         notebook: The notebook; it isn't changed.
@@ -104,6 +106,7 @@ def execute_notebook(
         "kernel": kernel,
     }
     environment = environment_of(run, plugin_files)
+    environment[NOTEBOOK_FOLDER] = str(Path(notebook).resolve().parent)
     if kernel == "warm":
         begin_warming(sys.executable, environment)  # here, as it is to outlive the process tree
     with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
