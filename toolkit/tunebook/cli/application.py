@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "tunebook.cli.doctor",
     "cache": "tunebook.cli.cache",
     "kernel": "tunebook.cli.kernel",
+    "nb": "tunebook.cli.nb",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1

@@ -18,7 +18,7 @@ from tunebook.config import CaseConfig
 from tunebook.errors import TunebookError
 from tunebook.host import PluginHost
 from tunebook.notebooks.launched import Launched
-from tunebook.notebooks.parameters import case_parameters, parameters_for, read_parameters
+from tunebook.notebooks.parameters import parameters_for, read_parameters, settings_of_case
 from tunebook.notebooks.processes import check_processes, run_processes
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
@@ -88,7 +88,6 @@ class Planner:
         self._resolver = CaseResolver(host, name, schema)
         self.notebook = self._resolver.file.notebook if with_notebook else None
         self._listed = read_parameters(self.notebook) if self.notebook else {}
-        self._own = self._listed.keys() - {*CaseConfig.model_fields, "preset"}
 
     def plan(self, given: Mapping[str, Any]) -> Plan:
         """Returns what to run.
@@ -99,8 +98,7 @@ class Planner:
         if self.notebook is None:
             return Plan(self._resolver.resolve(given), None, {})
         injected = parameters_for(self.notebook, given, self._listed)
-        values = case_parameters(self._listed, injected)
-        of_case = {key: value for key, value in values.items() if key not in self._own}
+        of_case = settings_of_case(self._listed, injected)
         return Plan(self._resolver.resolve(of_case), self.notebook, injected)
 
 
