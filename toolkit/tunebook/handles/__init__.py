@@ -4,14 +4,17 @@ The handle is the run's directory, and all that is told of it is read from there
 end, and another one go on with the run by its id.
 """
 
-from tunebook.handles.logs import last_lines, logs_since
+from tunebook.handles.logs import LogPiece, last_lines, logs_since
 from tunebook.handles.looking import state_of, wait_for
+from tunebook.handles.ranking import results
 from tunebook.handles.starting import resume_detached, start_detached
 from tunebook.handles.stopping import stop
 
 __all__ = [
+    "LogPiece",
     "last_lines",
     "logs_since",
+    "results",
     "resume_detached",
     "start_detached",
     "state_of",

@@ -74,8 +74,9 @@ def last_lines(run: RunDirectory, count: int, *, most_bytes: int = MOST_BYTES) -
         start += content.find(b"\n") + 1
         content = content[content.find(b"\n") + 1 :]
     whole = content if owner(run.path) is None else content[: content.rfind(b"\n") + 1]
-    kept = b"".join(whole.splitlines(keepends=True)[-count:]) if count else b""
     end = start + len(whole)
+    kept = b"\n".join(whole.removesuffix(b"\n").split(b"\n")[-count:])
+    kept += whole[-1:] if whole.endswith(b"\n") else b""
     return LogPiece(path.name, _lines(path, kept), end - len(kept), end, False)
 
 

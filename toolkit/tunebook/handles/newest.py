@@ -93,4 +93,3 @@ def _mapped(path: Path) -> Iterator[mmap.mmap | None]:
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             yield content
-
