@@ -59,6 +59,8 @@ COMMANDS: Mapping[str, str] = {
     "cache": "tunebook.cli.cache",
     "kernel": "tunebook.cli.kernel",
     "nb": "tunebook.cli.nb",
+    "mcp": "tunebook.cli.mcp",
+    "skills": "tunebook.cli.skills",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1
