@@ -154,6 +154,17 @@ class Command(click.Command):
             return super().invoke(ctx)
 
 
+DRY = "nothing was written: this is a dry run"
+"""What a command says that would have written something."""
+
+
+def dry_run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option of commands that write or end something."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, and do nothing.")(
+        function
+    )
+
+
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], Command]:
     """Returns the decorator that makes a function a command of this application."""
     return click.command(name, cls=Command, **attributes)
