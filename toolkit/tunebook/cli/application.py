@@ -18,6 +18,7 @@ import click
 from tunebook import __version__
 from tunebook.cli.answers import Answer, print_answer, print_json, say, show_warning
 from tunebook.errors import (
+    EXIT_CODES,
     ConfigError,
     ExitCode,
     MachineError,
@@ -289,6 +290,8 @@ def _usage_problem(error: click.UsageError) -> Problem:
 application = Application(
     name="tunebook",
     help="Turns a pretrained Transformer into a model of one domain, in re-runnable notebooks.",
+    epilog="\b\nExit codes:\n"
+    + "\n".join(f"  {int(code)}  {meaning}" for code, meaning in EXIT_CODES.items()),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     params=common_options(),

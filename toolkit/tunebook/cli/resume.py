@@ -65,10 +65,8 @@ def _would_resume(settings: Settings, directory: RunDirectory, complete: bool) -
     check_resumable(directory, settings.host())
     state = run_state(directory)
     kept = sum(each.name.isdecimal() for each in directory.checkpoints.glob("[0-9]*"))
-    onward = (
-        f"it would go on from the newest of {kept} checkpoints" if kept else "it would begin anew"
-    )
-    told = "it is done, and nothing would be run" if complete else onward
+    onward = f"go on from the newest of {kept} checkpoints" if kept else "begin anew"
+    told = "it is done, and nothing would be run" if complete else f"it would {onward}"
     data = {
         "dry_run": True,
         "run_id": directory.run_id,
