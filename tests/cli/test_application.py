@@ -26,7 +26,7 @@ def tunebook_strategies():
 
 
 def test_every_command_is_there_and_has_help(invoke: Invoke) -> None:
-    assert len(COMMANDS) == 24
+    assert len(COMMANDS) == 30
     listing = invoke("--help").stdout
     for name in COMMANDS:
         assert f"  {name} " in listing

@@ -9,24 +9,12 @@ from typing import Any
 from tunebook import __version__
 from tunebook.cases import read_case_file
 from tunebook.controls import CONTROLS
-from tunebook.errors import ConfigError, ExitCode
+from tunebook.errors import EXIT_CODES, ConfigError
 from tunebook.host import PluginHost, PluginInfo
 from tunebook.records import SCHEMA_VERSION as RECORD_VERSION
 from tunebook.reference import reference
 from tunebook.specs import BuiltDescriptor, CasePlugin
 from tunebook.states import STATES
-
-EXIT_CODES: Mapping[int, str] = {
-    ExitCode.OK: "it went well",
-    1: "an error that nobody foresaw",
-    ExitCode.CONFIG: "configuration, a parameter or the call is wrong; nothing was started",
-    ExitCode.DATA: "the data can't be used",
-    ExitCode.TRAINING: "training or evaluation went wrong",
-    ExitCode.STOPPED: "stopped by somebody, timed out, or still going on after the time to wait",
-    ExitCode.ENVIRONMENT: "a package, the network, disk, memory or a right is missing",
-    ExitCode.DIFFERENT: "a run that was repeated is another, or would be",
-}
-"""What the exit codes of all commands mean."""
 
 ERROR_SHAPE: Mapping[str, Any] = {
     "type": "class of the error",

@@ -18,6 +18,7 @@ import click
 from tunebook import __version__
 from tunebook.cli.answers import Answer, print_answer, print_json, say, show_warning
 from tunebook.errors import (
+    EXIT_CODES,
     ConfigError,
     ExitCode,
     MachineError,
@@ -157,6 +158,17 @@ class Command(click.Command):
             return super().invoke(ctx)
 
 
+DRY = "nothing was written: this is a dry run"
+"""What a command says that would have written something."""
+
+
+def dry_run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option of commands that write or end something."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, and do nothing.")(
+        function
+    )
+
+
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], Command]:
     """Returns the decorator that makes a function a command of this application."""
     return click.command(name, cls=Command, **attributes)
@@ -281,6 +293,8 @@ def _usage_problem(error: click.UsageError) -> Problem:
 application = Application(
     name="tunebook",
     help="Turns a pretrained Transformer into a model of one domain, in re-runnable notebooks.",
+    epilog="\b\nExit codes:\n"
+    + "\n".join(f"  {int(code)}  {meaning}" for code, meaning in EXIT_CODES.items()),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     params=common_options(),

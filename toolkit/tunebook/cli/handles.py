@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import SCHEMA_VERSION, Answer, table
-from tunebook.cli.application import Settings, command
+from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.history import chosen_run, place_option
 from tunebook.errors import Problem, StoppedError, TunebookError
 
@@ -69,7 +69,7 @@ def wait_command(settings: Settings, run: str, timeout: float | None) -> Answer:
     help="How long to wait for the training to answer.",
 )
 @click.option("--by", default="cli", show_default=True, help="Who asks, for the record.")
-@click.option("--dry-run", is_flag=True, help="Only say what state it is in; ask nothing.")
+@dry_run_option
 @click.pass_obj
 def stop_command(
     settings: Settings, run: str, abort: bool, wait: float, by: str, dry_run: bool
@@ -83,7 +83,7 @@ def stop_command(
 
     directory = chosen_run(settings, run)
     if dry_run:
-        told = {**state_of(directory), "outcome": "dry_run", "reason": "nothing was asked"}
+        told = {**state_of(directory), "outcome": "dry_run", "reason": DRY}
     else:
         told = stop(directory, abort=abort, by=by, wait=wait)
     answer = _answer(settings, told)

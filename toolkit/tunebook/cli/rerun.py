@@ -25,7 +25,13 @@ SHOWN = 64
 
 @command("rerun", short_help="Repeat a run, and say whether the result is identical.")
 @click.argument("run")
-@click.option("--check-only", is_flag=True, help="Compare data and environment; train nothing.")
+@click.option(
+    "--check-only",
+    "--dry-run",
+    "check_only",
+    is_flag=True,
+    help="Compare data and environment; train and write nothing.",
+)
 @time_options
 @click.pass_obj
 def rerun_command(

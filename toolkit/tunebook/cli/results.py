@@ -11,7 +11,7 @@ from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.cli.history import place_option
 
-HEADER = ("rank", "run", "strategy", "seed", "validation", "test", "against the best baseline")
+HEADER = ("rank", "run", "strategy", "seed", "validation", "test", "against the nearest baseline")
 
 
 @command("results", short_help="Rank the runs that succeeded.")

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import Settings, command
+from tunebook.cli.application import DRY, Settings, command, dry_run_option
+from tunebook.cli.handles import next_for
 from tunebook.cli.history import files_of, headline, headline_data, next_commands
-from tunebook.cli.validate import parameter_option
-from tunebook.notebooks.launch import Limits, launch, make_plan
+from tunebook.cli.validate import case_text, parameter_option
+from tunebook.handles import start_detached
+from tunebook.notebooks.launch import Limits, Plan, launch, make_plan
+from tunebook.notebooks.processes import check_processes
 from tunebook.notebooks.supervision import DEFAULT_START_TIMEOUT, DEFAULT_TIMEOUT, KernelChoice
 from tunebook.notebooks.verdict import error_of
+from tunebook.planning import check_planned, identity_of
 
 if TYPE_CHECKING:
     from tunebook.records import RunDirectory
@@ -66,6 +70,14 @@ def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Processes that train the model together; more than one needs --no-notebook.",
 )
+@click.option("--detach", is_flag=True, help="Start it apart and print its id at once.")
+@click.option(
+    "--plan",
+    "planned",
+    metavar="HASH",
+    help="Refuse to run anything but what `tunebook plan` has told under this hash.",
+)
+@dry_run_option
 @click.pass_obj
 def run_command(
     settings: Settings,
@@ -76,15 +88,36 @@ def run_command(
     kernel: KernelChoice,
     no_notebook: bool,
     processes: int,
+    detach: bool,
+    planned: str | None,
+    dry_run: bool,
 ) -> Answer:
     """Run CASE, a name or a YAML file, into a new run directory.
 
-    Everything is checked first; a mistake leaves nothing behind.
+    Everything is checked first; a mistake leaves nothing behind. With --detach the run goes on by
+    itself, whatever becomes of the terminal; ask after it with `tunebook status`, `wait`, `logs`,
+    `stop`.
     """
     from tunebook.cases import parse_parameters
 
-    host = settings.host()
-    plan = make_plan(host, case, parse_parameters(parameters), with_notebook=not no_notebook)
+    host, given = settings.host(), parse_parameters(parameters)
+    plan = make_plan(host, case, given, with_notebook=not no_notebook)
+    if planned is not None:
+        check_planned(identity_of(host, plan), planned)
+    if dry_run:
+        return _would_run(settings, plan, processes)
+    if detach:
+        directory = start_detached(
+            host,
+            case,
+            given,
+            runs_dir=settings.runs_dir,
+            plugin_files=settings.plugin_files,
+            with_notebook=not no_notebook,
+            limits=Limits(timeout, start_timeout, kernel),
+            processes=processes,
+        )
+        return answer_started(settings, directory)
     started = time.time()
     run, _ = launch(
         replace(plan, processes=processes),
@@ -95,6 +128,29 @@ def run_command(
         debug=settings.debug,
     )
     return answer_about(settings, run, time.time() - started)
+
+
+def _would_run(settings: Settings, plan: Plan, processes: int) -> Answer:
+    """Returns what a run would be, as far as that is known without its data; see `plan`."""
+    if processes > 1:
+        check_processes(plan.case, plan.notebook, processes)
+    content = plan.case.to_json_dict()
+    place = settings.runs_dir.resolve() / plan.case.name
+    data = {
+        "dry_run": True,
+        "case": content,
+        "notebook": str(plan.notebook) if plan.notebook else None,
+        "place": str(place),
+    }
+    text = f"would run {plan.case.name} below {place}\n\n{case_text(content)}"
+    return Answer(text, data, hints=[DRY])
+
+
+def answer_started(settings: Settings, run: RunDirectory) -> Answer:
+    """Returns what a command says of a run that it has started and left."""
+    commands = next_for(settings, run.run_id, "starting")
+    data = {"run_id": run.run_id, "path": str(run.path), "state": "starting", "next": commands}
+    return Answer(run.run_id, data, hints=[f"next: {line}" for line in commands])
 
 
 def answer_about(settings: Settings, run: RunDirectory, seconds: float) -> Answer:

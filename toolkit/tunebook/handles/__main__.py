@@ -1,4 +1,4 @@
-"""Carries out one run apart from whoever has started it: ``python -m tunebook.handles JOB.json``."""
+"""Carries out a run apart from who has started it: ``python -m tunebook.handles JOB.json``."""
 
 from __future__ import annotations
 

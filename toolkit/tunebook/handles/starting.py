@@ -35,7 +35,7 @@ def start_detached(
     runs_dir: Path,
     plugin_files: Sequence[str | Path] = (),
     with_notebook: bool = True,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     processes: int = 1,
 ) -> RunDirectory:
     """Starts a run and returns its directory at once; the run goes on when the caller ends.
@@ -71,7 +71,7 @@ def start_detached(
         dict(parameters),
         with_notebook,
         files,
-        asdict(limits),
+        asdict(limits or Limits()),
         str(Path.cwd()),
         processes,
     )
@@ -85,7 +85,7 @@ def start_detached(
     return run
 
 
-def resume_detached(run: RunDirectory, *, limits: Limits = Limits()) -> RunDirectory:
+def resume_detached(run: RunDirectory, *, limits: Limits | None = None) -> RunDirectory:
     """Goes on with a run that was cut short, as `start_detached` starts one.
 
     Raises:
@@ -95,7 +95,7 @@ def resume_detached(run: RunDirectory, *, limits: Limits = Limits()) -> RunDirec
     check_free(run.path)
     run.read_case()
     files = [str(file) for file in Launched.of(run).plugin_files]
-    job = Job("resume", "", {}, True, files, asdict(limits), str(Path.cwd()))
+    job = Job("resume", "", {}, True, files, asdict(limits or Limits()), str(Path.cwd()))
     with starting(run.path) as hand_over:
         hand_over(_start(run, job))
     return run

@@ -170,7 +170,7 @@ class Workspace:
 def leads_out(text: str, folder: Path, root: Path) -> bool:
     """Whether a text, read as a path in `folder`, is one outside of `root`."""
     try:
-        place = folder / Path(text.removeprefix("file://")).expanduser()
+        place = folder / Path(text.removeprefix("file:")).expanduser()
         return not place.resolve().is_relative_to(root)
     except (OSError, ValueError, RuntimeError):  # no text that anything could open
         return False
