@@ -51,6 +51,16 @@ CALLS: dict[str, tuple[str, int]] = {
     "kernel uninstall": ("kernel uninstall --dry-run", 0),
     "kernel status": ("kernel status", 0),
     "kernel stop": ("kernel stop --dry-run", 0),
+    "nb lint": ("nb lint no-such.ipynb --fix --dry-run", 2),
+    "nb params": ("nb params no-such.ipynb", 2),
+    "nb set": ("nb set no-such.ipynb seed=1 --dry-run", 2),
+    "nb strip": ("nb strip no-such.ipynb --dry-run", 2),
+    "nb diff": ("nb diff no-such.ipynb nor-this.ipynb", 2),
+    "nb to-py": ("nb to-py no-such.ipynb --dry-run", 2),
+    "nb from-py": ("nb from-py no-such.py --dry-run", 2),
+    "mcp": ("mcp", 2),
+    "skills add": ("skills add --dry-run", 0),
+    "skills text": ("skills text", 0),
 }
 """By command, a call of it on a run that has ended and its exit code. A new command needs a line
 here; one that writes or ends something needs ``--dry-run``."""
@@ -76,6 +86,10 @@ READS = {
     "doctor",
     "cache ls",
     "kernel status",
+    "nb params",
+    "nb diff",
+    "mcp",
+    "skills text",
 }
 """Commands that leave everything as it is; `check` and `matrix` have folders of their own."""
 
@@ -116,7 +130,7 @@ def objects(name: str, stdout: str) -> list[dict[str, Any]]:
 
 def test_the_table_is_whole() -> None:
     assert {*CALLS} == {*commands()}
-    assert len(CALLS) == 32
+    assert len(CALLS) == 42
     assert {*STREAMS} <= {*CALLS}
     assert READS < {*CALLS}
 

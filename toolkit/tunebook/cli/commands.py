@@ -26,6 +26,7 @@ RUNS = (*USUAL, ExitCode.DATA, ExitCode.TRAINING, ExitCode.STOPPED)
 EXIT_CODES: Mapping[str, tuple[ExitCode, ...]] = {
     "batch": RUNS,
     "matrix": RUNS,
+    "nb": (*USUAL, ExitCode.DIFFERENT),
     "plan": (*USUAL, ExitCode.DATA),
     "predict": (*USUAL, ExitCode.DATA),
     "rerun": (*RUNS, ExitCode.DIFFERENT),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 from pathlib import Path
 
@@ -31,15 +30,16 @@ def mcp_command(settings: Settings, workspace: Path, read_only: bool) -> None:
     batches; and read records, reports and schemas. Runs go on when the server ends. Paths that lead
     out of the workspace are refused; plugins come from the environment and from --plugin alone.
     """
-    if importlib.util.find_spec("mcp") is None:
-        install = 'pip install "tunebook[mcp]"'
-        problem = ("environment.missing_package", "tunebook mcp", "the package mcp", "none", install)
-        raise MachineError(Problem(*problem))
     if settings.as_json:
         fix = "leave out --json"
         found = "a client that speaks the protocol"
         raise ConfigError(Problem("usage.option", "--json", "no such option", found, fix))
-    from tunebook.mcp.server import serve
+    try:
+        from tunebook.mcp.server import serve
+    except ModuleNotFoundError as error:
+        install = 'pip install "tunebook[mcp]"'
+        problem = ("environment.missing_package", "tunebook mcp", "the package mcp", str(error))
+        raise MachineError(Problem(*problem, install)) from error
     from tunebook.mcp.workspace import Workspace
 
     opened = Workspace.opened(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import Settings, group
+from tunebook.cli.application import Settings, dry_run_option, group
 from tunebook.errors import ConfigError, NotIdenticalError, Problem, TunebookError, shorten
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.literals import literal
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tunebook.notebooks.mending import Finding
 
 PATH = click.Path(path_type=Path)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would change.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what is there.")
 SHOWN = 60
 """Signs of a value that a table shows."""

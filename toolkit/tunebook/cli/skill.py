@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.resources import files
 
 import click
 
-from tunebook.surface import ERROR_SHAPE, EXIT_CODES
+from tunebook.errors import EXIT_CODES
+from tunebook.surface import ERROR_SHAPE
 
 PLACE = (".agents", "skills", "tunebook")
 """Below the package, as below the folder of a project."""
@@ -102,8 +104,6 @@ FOOT = """
 
 def skill_text() -> str:
     """Returns the whole skill."""
-    import json
-
     codes = "".join(f"| {int(code)} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     shape = json.dumps({"error": ERROR_SHAPE}, indent=1) + "\n"
     rows = "".join(f"| `{usage}` | {help_} |\n" for usage, help_ in command_rows())
@@ -121,21 +121,10 @@ def shipped_skill() -> str:
 def command_rows() -> Iterator[tuple[str, str]]:
     """Yields how each command is called and what it does, those of groups one by one."""
     from tunebook.cli.application import application
+    from tunebook.cli.commands import walk
 
-    context = click.Context(application, info_name="tunebook")
-    for name in application.list_commands(context):
-        yield from _rows(application.get_command(context, name), context, name)
-
-
-def _rows(
-    command: click.Command | None, parent: click.Context, name: str
-) -> Iterator[tuple[str, str]]:
-    assert command is not None
-    context = click.Context(command, info_name=name, parent=parent)
-    if isinstance(command, click.Group):
-        for each in command.list_commands(context):
-            yield from _rows(command.get_command(context, each), context, each)
-        return
-    pieces = [p.make_metavar(context) for p in command.params if isinstance(p, click.Argument)]
-    usage = " ".join([context.command_path, *pieces]).replace("|", "\\|")
-    yield usage, command.get_short_help_str(100)
+    context = click.Context(application)
+    for name, command in walk(application, context):
+        given = [p.make_metavar(context) for p in command.params if isinstance(p, click.Argument)]
+        usage = " ".join(["tunebook", name, *given]).replace("|", "\\|")
+        yield usage, command.get_short_help_str(100)

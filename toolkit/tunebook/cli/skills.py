@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tunebook.cli.answers import Answer
-from tunebook.cli.application import group
+from tunebook.cli.application import dry_run_option, group
 from tunebook.errors import ConfigError, MachineError, Problem
 
 
@@ -24,7 +24,7 @@ def skills_command() -> None:
     help="Folder of the skill (default: .agents/skills/tunebook here).",
 )
 @click.option("--force", is_flag=True, help="Overwrite a skill that differs.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be written.")
+@dry_run_option
 def add_command(into: Path | None, force: bool, dry_run: bool) -> Answer:
     """Put the skill of this version of tunebook into a project; one that is there already stays."""
     from tunebook.cli.skill import NAME, PLACE, shipped_skill
