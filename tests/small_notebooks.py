@@ -9,7 +9,7 @@ from typing import Any
 REPOSITORY = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 """The notebooks that tunebook ships."""
 
-CELL = '''\
+CELL = """\
 # what to run
 preset = "default"
 strategy = "full"  # or lora
@@ -18,7 +18,7 @@ rates = [1e-4, 2e-4]
 overrides = {
     "training.epochs": 1,  # enough
 }
-'''
+"""
 LOAD = 'import tunebook as tb\n\ncase = tb.load_case("medical_coding", seed=seed)'
 
 

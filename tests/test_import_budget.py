@@ -65,6 +65,13 @@ def modules_after(code: str, *arguments: str) -> set[str]:
         ["cache", "ls"],
         ["cache", "rm", "--all"],
         ["describe", "plan"],
+        ["nb", "params", "notebooks/medical_coding.ipynb"],
+        ["nb", "set", "notebooks/medical_coding.ipynb", "seed=1", "--dry-run"],
+        ["nb", "strip", "no-such.ipynb"],
+        ["nb", "diff", "notebooks/medical_coding.ipynb", "notebooks/medical_coding.ipynb"],
+        ["mcp", "--help"],
+        ["mcp", "--workspace", "no-such-folder"],
+        ["skills", "text"],
     ],
     ids=" ".join,
 )

@@ -57,7 +57,7 @@ def test_set_changes_and_says_so_once(invoke: Invoke, path: Path) -> None:
     ("values", "code"),
     [
         (["sed=3"], "notebook.unknown_parameter"),
-        (["strategy=lroa"], "config.unknown_plugin"),
+        (["strategy=lroa"], "config.unknown_kind"),
         (["seed"], "parameter.form"),
         (["seed=1", "seed=2"], "parameter.twice"),
         (["rates=NaN"], "parameter.type"),

@@ -53,7 +53,7 @@ def test_a_list_is_got_whole_part_by_part(items: list[Any]) -> None:
 
 
 def test_a_text_is_got_whole_part_by_part() -> None:
-    text = "é\\\"\n" * 10_000
+    text = 'é\\"\n' * 10_000
     got = ""
     while len(got) < len(text):
         told = answer({"text": text}, part="text", start=len(got))

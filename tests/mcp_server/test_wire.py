@@ -35,9 +35,7 @@ def server(folder: Path, *options: str) -> StdioServerParameters:
     return StdioServerParameters(command=sys.executable, args=command, env=env)
 
 
-def with_client(
-    folder: Path, work: Callable[[Client], Awaitable[Any]], *options: str
-) -> Any:
+def with_client(folder: Path, work: Callable[[Client], Awaitable[Any]], *options: str) -> Any:
     async def main() -> Any:
         async with Client(server(folder, *options)) as client:
             return await work(client)

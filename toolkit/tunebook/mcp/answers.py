@@ -90,9 +90,7 @@ def _fitted(content: Any, room: int, pointer: str = "") -> tuple[Any, list[dict[
     return type(content)(), [{"part": pointer, "kept": 0, "of": len(content)}]
 
 
-def _pruned(
-    content: Any, pointer: str, signs: int, items: int, cuts: list[dict[str, Any]]
-) -> Any:
+def _pruned(content: Any, pointer: str, signs: int, items: int, cuts: list[dict[str, Any]]) -> Any:
     most = signs if isinstance(content, str) else items
     if isinstance(content, str | list | Mapping) and len(content) > most:
         cuts.append({"part": pointer, "kept": most, "of": len(content)})

@@ -34,9 +34,7 @@ def prepare(workspace: Workspace, plan: Mapping[str, Any], *, dry_run: bool) -> 
         workspace.check_may_write("batch")
     host = workspace.host()
     checked = make_batch_plan(host, _inside(workspace, plan))
-    prepared = prepare_batch(
-        host, checked, workspace.runs_dir, plugin_files=workspace.plugin_files
-    )
+    prepared = prepare_batch(host, checked, workspace.runs_dir, plugin_files=workspace.plugin_files)
     if dry_run:
         return _planned(prepared)
     write_batch(prepared)

@@ -72,7 +72,10 @@ LISTS: Mapping[str, Rows] = {"cases": _cases, "runs": _runs, "batches": _batches
 def headline(record: RunRecord) -> dict[str, Any]:
     """Returns the primary score of each task with its interval; nothing without a result."""
     scores = {
-        name or report.primary: {"score": report.primary, **report.scores[report.primary].model_dump()}
+        name or report.primary: {
+            "score": report.primary,
+            **report.scores[report.primary].model_dump(),
+        }
         for name, each in record.by_task().items()
         if (report := each.report) and report.primary in report.scores
     }
@@ -99,7 +102,10 @@ def _everything(workspace: Workspace) -> dict[str, Any]:
         "plugins": kinds,
         "controls": controls,
         **{key: whole[key] for key in keep},
-        "workspace": {"read_only": workspace.read_only, "runs": workspace.relative(workspace.runs_dir)},
+        "workspace": {
+            "read_only": workspace.read_only,
+            "runs": workspace.relative(workspace.runs_dir),
+        },
     }
 
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from tunebook.batch.folder import BatchFolder
 
 NOTE = "chosen by validation; a difference counts where its interval leaves out 0"
-KEPT = ("strategy", "seed", "status", "seconds", "peak_memory_mb", "parameters", "warnings", "error")
+KEPT = (
+    "strategy",
+    "seed",
+    "status",
+    "seconds",
+    "peak_memory_mb",
+    "parameters",
+    "warnings",
+    "error",
+)
 
 
 def result(workspace: Workspace, run: RunDirectory) -> dict[str, Any]:

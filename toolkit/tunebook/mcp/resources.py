@@ -38,9 +38,7 @@ def add_resources(server: MCPServer[Any], workspace: Workspace) -> None:
 
     untrusted = {"untrusted": UNTRUSTED}
 
-    @server.resource(
-        "tunebook://runs/{run}/record", mime_type="application/json", meta=untrusted
-    )
+    @server.resource("tunebook://runs/{run}/record", mime_type="application/json", meta=untrusted)
     def record(run: str) -> str:
         """All that is known of a run: settings, versions, data, scores, warnings, error."""
         return shelf.read(lambda: shelf.record(run))

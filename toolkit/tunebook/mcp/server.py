@@ -172,4 +172,3 @@ def _argument(tool: str, key: str, expected: str, found: str, fix: str) -> Probl
 
 def _path(parts: Sequence[int | str]) -> str:
     return ".".join(map(str, parts))
-

@@ -117,9 +117,7 @@ class Tools:
         host = self._workspace.host()
         name = self._workspace.case(case, host, parameters)
         place = self._workspace.runs_dir
-        return plan_run(
-            host, name, parameters, runs_dir=place, with_notebook=notebook
-        ).to_dict()
+        return plan_run(host, name, parameters, runs_dir=place, with_notebook=notebook).to_dict()
 
     def audit(self, case: CaseName, parameters: Parameters = {}) -> dict[str, Any]:  # noqa: B006
         """Read the data of a case and return what was found: sizes, classes, splits, duplicates,
@@ -218,7 +216,9 @@ class Tools:
         told = await_answer(directory, request, wait)
         outcome = "waiting" if told is None else "accepted" if told.accepted else "refused"
         data = {"run_id": directory.run_id, "request": request, "outcome": outcome}
-        return data | ({"step": told.step, "stage": told.stage, "reason": told.reason} if told else {})
+        return data | (
+            {"step": told.step, "stage": told.stage, "reason": told.reason} if told else {}
+        )
 
     def results(
         self,
@@ -258,7 +258,9 @@ class Tools:
             Field(description="cases, grid, parameters …: see describe(name='plan')."),
         ] = {},  # noqa: B006
         batch: Annotated[str, Field(description="A batch to look at, or with resume.")] = "",
-        dry_run: Annotated[bool, Field(description="Only check the plan and say the runs.")] = False,
+        dry_run: Annotated[
+            bool, Field(description="Only check the plan and say the runs.")
+        ] = False,
         resume: Annotated[bool, Field(description="Go on with `batch`.")] = False,
     ) -> dict[str, Any]:
         """Start many runs as one batch and return its id at once; or say how far one is. The same plan
@@ -276,4 +278,3 @@ class Tools:
     def _state(self, told: Mapping[str, Any]) -> dict[str, Any]:
         place = self._workspace.relative(Path(told["path"]))
         return {**told, "path": place, "ended": told["exit_code"] is not None}
-

@@ -158,7 +158,11 @@ class Workspace:
     def _holds(self, place: Path) -> bool:
         try:
             return place.resolve().is_relative_to(self.root)
-        except (OSError, ValueError, RuntimeError):  # too long, with a zero in it, links in a circle
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ):  # too long, with a zero in it, links in a circle
             return False
 
     def _outside(self, where: str, found: str) -> Problem:

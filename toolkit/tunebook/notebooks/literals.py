@@ -92,9 +92,7 @@ _Edit = tuple[int, int, str]
 """Begin, end, and the text to put there."""
 
 
-def _edits(
-    node: ast.expr, value: Any, place: _Places, *, entry_by_entry: bool
-) -> Iterator[_Edit]:
+def _edits(node: ast.expr, value: Any, place: _Places, *, entry_by_entry: bool) -> Iterator[_Edit]:
     if ast.literal_eval(node) == value and _same_types(ast.literal_eval(node), value):
         return
     if entry_by_entry and isinstance(node, ast.Dict) and node.keys and isinstance(value, dict):

@@ -105,9 +105,7 @@ def _beside(notebook: Path, name: str) -> str:
     return str(file) if file.suffix and file.is_file() else name
 
 
-def _problems(
-    path: Path, listed: Mapping[str, Any], given: Mapping[str, Any]
-) -> Iterator[Problem]:
+def _problems(path: Path, listed: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Problem]:
     settings = [*CaseConfig.model_fields, "preset"]
     known = {*listed, OVERRIDES, *settings}
     for key, value in given.items():

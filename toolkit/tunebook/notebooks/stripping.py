@@ -9,7 +9,15 @@ from typing import Any
 from tunebook.notebooks.parameters import metadata_of
 
 OF_NOTEBOOK = ("widgets", "papermill")
-OF_CELL = ("ExecuteTime", "autoscroll", "collapsed", "execution", "papermill", "scrolled", "trusted")
+OF_CELL = (
+    "ExecuteTime",
+    "autoscroll",
+    "collapsed",
+    "execution",
+    "papermill",
+    "scrolled",
+    "trusted",
+)
 """Keys of metadata that tools write when a notebook is run or looked at."""
 
 
