@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_notebooks import REPOSITORY, lesson, read, saved, source_of
 
+from small_notebooks import REPOSITORY, lesson, read, saved, source_of
 from tunebook.errors import ExitCode
 
 Invoke = Callable[..., Any]

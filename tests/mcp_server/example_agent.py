@@ -1,7 +1,7 @@
 """An agent at work, without a language model: it knows nothing but what the tools tell it.
 
-It finds a case, mends a wrong parameter by what the error says, plans and runs two strategies on the
-smoke preset, compares them, and reports. Run it in a folder of your own:
+It finds a case, mends a wrong parameter by what the error says, plans and runs two strategies on
+the smoke preset, compares them, and reports. Run it in a folder of your own:
 ``python example_agent.py [CASE]``.
 """
 
@@ -78,7 +78,7 @@ class Agent:
         while not told.get("ended"):
             told = await self.call("run_wait", run=started["run_id"])
         if told["state"] != "succeeded":
-            raise RuntimeError(json.dumps(told["error"]))
+            raise RuntimeError(json.dumps(told["run_error"]))
         return str(started["run_id"])
 
 

@@ -48,7 +48,7 @@ def test_a_case_is_found_and_explained(call: Call) -> None:
     assert call("describe", name="lora")["fields"]
     assert call("describe", name="plan")["fields"]
     everything = call("describe")
-    assert {"cases", "plugins", "controls", "states", "exit_codes", "error"} <= everything.keys()
+    assert {"cases", "plugins", "controls", "states", "exit_codes", "error_shape"} <= everything.keys()
     assert "lora" in everything["plugins"]["strategy"]
 
 
@@ -100,19 +100,20 @@ def test_an_unforeseen_error_has_the_shape(call: Call, monkeypatch: pytest.Monke
 
 
 def test_text_like_a_prompt_is_data_under_a_marked_key(call: Call, folder: Path) -> None:
-    rows = [row | {"label": PROMPT} if row["label"] == "heart" else row for row in tiny.rows(8)]
-    rows += [rows[0]]
+    rows = [row | {"label": PROMPT} if row["label"] == "heart" else row for row in tiny.rows(60)]
+    rows += [rows[0] | {"id": "again"}]
     write_case(folder / "odd.json", data={"kind": "memory", "rows": rows})
     told = call("audit", case="odd.json")
     assert PROMPT in json.dumps(told)
-    unmarked = {key: value for key, value in told.items() if key not in told["untrusted"]}
+    unmarked = {key: value for key, value in told.items() if key not in told["untrusted"]["keys"]}
     assert PROMPT not in json.dumps(unmarked)
     assert not (folder / "runs").exists()
 
 
 def test_audit_tells_what_is_wrong_with_the_data(call: Call, folder: Path) -> None:
-    rows = tiny.rows(8)
-    write_case(folder / "twice.json", data={"kind": "memory", "rows": rows + rows[:3]}, task={})
+    rows = tiny.rows(60)
+    again = [row | {"id": f"again {row['id']}"} for row in rows[:3]]
+    write_case(folder / "twice.json", data={"kind": "memory", "rows": rows + again})
     findings = call("audit", case="twice.json")["tasks"][""]["findings"]
     assert "data.duplicates" in {finding["code"] for finding in findings}
 
@@ -141,7 +142,7 @@ def test_status_and_log_of_a_run_under_way(call: Call, running: RunDirectory) ->
         assert (told["state"], told["ended"]) == ("running", False)
         assert told["progress"]["stage"] == "training"
         assert told["log"]["lines"] == ["first", PROMPT]
-        assert {"log", "progress"} <= told["untrusted"].keys()
+        assert {"log", "progress"} <= {*told["untrusted"]["keys"]}
         assert call("run_status", run=running.run_id, log=told["log"]["next"])["log"]["lines"] == []
         waited = call("run_wait", run=running.run_id, timeout=0.6)
         assert (waited["state"], waited["ended"]) == ("running", False)
@@ -177,7 +178,7 @@ def test_two_agents_ask_one_run_and_nothing_is_lost(
     agents = [Tools(workspace), Tools(workspace)]
     with owned(running.path, RUNS):
         log = EventLog(running.events_file)
-        log(StepTaken("training", 1, 10))
+        log(StepTaken(1, 10, 0.1, 0.5, 1e-3, 10.0, 9.0))
 
         def ask_often(number: int) -> None:
             for time in range(20):

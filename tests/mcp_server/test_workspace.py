@@ -147,6 +147,7 @@ def test_a_server_that_only_reads(folder: Path) -> None:
     ):
         assert code_of(told) == "mcp.read_only"
     assert ask("validate", case="tiny.json")["valid"]
-    assert ask("batch", plan={"cases": ["tiny.json"]}, dry_run=True)["dry_run"]
+    plan = {"cases": ["tiny.json"], "grid": {"seed": [0, 1]}}
+    assert ask("batch", plan=plan, dry_run=True)["dry_run"]
     assert ask("audit", case="tiny.json")["tasks"][""]["rows"]
     assert sorted(folder.rglob("*")) == before

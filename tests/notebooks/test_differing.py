@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_notebooks import REPOSITORY, code, lesson, read
 
+from small_notebooks import REPOSITORY, code, lesson, read
 from tunebook.notebooks.differing import Differences, differences
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.setting import Change

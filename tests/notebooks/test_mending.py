@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_notebooks import REPOSITORY, code, lesson, read
 
+from small_notebooks import REPOSITORY, code, lesson, read
 from tunebook.notebooks.lint import lint_content
 from tunebook.notebooks.mending import FIXES, WHY, examined
 from tunebook.notebooks.stripping import stripped

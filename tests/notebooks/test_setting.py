@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_notebooks import CELL, REPOSITORY, lesson, read, saved, source_of
 
+from small_notebooks import CELL, REPOSITORY, lesson, read, saved, source_of
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.notebooks import read_parameters

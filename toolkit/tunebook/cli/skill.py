@@ -1,4 +1,4 @@
-"""The skill that teaches a coding agent to drive tunebook, made from the commands that there are."""
+"""The skill that teaches a coding agent to drive tunebook, made from the commands themselves."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ tunebook resume RUN_ID --json                           # what was cut short goe
   mean nothing.
 - Set anything by its path: `-p training.epochs=2`. `tunebook describe case` lists the paths.
 - `run … --plan HASH` refuses to run anything but what was planned.
-- Many runs: `tunebook batch CASE --grid seed=0..4 strategy=full,lora --dry-run --json`, then without
-  `--dry-run`. The same command again goes on with the same batch and repeats nothing.
+- Many runs: `tunebook batch CASE --grid seed=0..4 strategy=full,lora --dry-run --json`, then
+  without `--dry-run`. The same command again goes on with the same batch and repeats nothing.
 - Steer a run with `tunebook control RUN_ID set learning_rate=1e-5`; `tunebook stop RUN_ID` ends it
   with what it has come to, and with `--abort` so that it can be resumed.
 - Follow `next` of an answer: commands with the real ids.
@@ -88,8 +88,8 @@ RULES = """
 
 Never edit the JSON of a notebook. `nb set NB seed=3` changes its parameters and checks them against
 its case; for code, `nb to-py NB`, edit the script, `nb from-py PY`: ids, tags and the outputs of
-unchanged cells stay. Then `nb lint --fix NB`, and `nb diff A B` to show what changed. A run executes
-a copy, `notebook.ipynb` in its directory.
+unchanged cells stay. Then `nb lint --fix NB`, and `nb diff A B` to show what changed. A run
+executes a copy, `notebook.ipynb` in its directory.
 
 ## Commands
 

@@ -110,6 +110,6 @@ def _told(workspace: Workspace, run: RunDirectory, *, new: bool) -> dict[str, An
     from tunebook.handles import state_of
 
     told = state_of(run)
-    keep = ("run_id", "state", "case", "strategy", "seed", "error")
+    keep = ("run_id", "state", "case", "strategy", "seed")
     about = {key: told[key] for key in keep if told[key] is not None}
     return {"new": new, **about, "path": workspace.relative(run.path), "next": "run_wait"}

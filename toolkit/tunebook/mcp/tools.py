@@ -63,8 +63,8 @@ TOOLS: Mapping[str, About] = {
     "plan": About(untrusted=("data", "warnings", "case")),
     "audit": About(untrusted=("tasks",)),
     "run_start": About(writes=True, reads=False, in_parts=False),
-    "run_status": About(untrusted=("log", "error", "progress"), in_parts=False),
-    "run_wait": About(untrusted=("error", "progress"), in_parts=False),
+    "run_status": About(untrusted=("log", "run_error", "progress"), in_parts=False),
+    "run_wait": About(untrusted=("run_error", "progress"), in_parts=False),
     "run_control": About(writes=True, reads=False, untrusted=("reason",), in_parts=False),
     "results": About(untrusted=("record", "case")),
     "compare": About(),
@@ -176,8 +176,8 @@ class Tools:
         run: RunName = "last",
         timeout: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = WAIT_SECONDS,
     ) -> dict[str, Any]:
-        """Wait until a run has ended, for so many seconds at most, and return its state: `ended` says
-        whether to call again."""
+        """Wait until a run has ended, for so many seconds at most, and return its state: `ended`
+        says whether to call again."""
         from tunebook.handles import wait_for
 
         directory, until = self._workspace.run(run), time.monotonic() + timeout
@@ -204,7 +204,7 @@ class Tools:
         wait: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = 10.0,
         by: Annotated[str, Field(max_length=60, description="Who asks, for the record.")] = "mcp",
     ) -> dict[str, Any]:
-        """Ask something of a run while it trains; done between two steps, and kept in its record."""
+        """Ask something of a run while it trains; done between two steps, kept in its record."""
         from tunebook.handles import stop
 
         self._workspace.check_may_write("run_control")
@@ -227,8 +227,8 @@ class Tools:
         case: Annotated[str, Field(description="Rank only runs of this case.")] = "",
         top: Annotated[int, Field(ge=1, le=1000)] = 10,
     ) -> dict[str, Any]:
-        """Return the result of a run with its intervals and baselines; or rank runs of the same test
-        rows. The order is by validation; test scores choose nothing."""
+        """Return the result of a run with its intervals and baselines; or rank runs of the same
+        test rows. The order is by validation; test scores choose nothing."""
         from tunebook.mcp.reading import leaderboard, ranked, result
 
         if run and batch:
@@ -263,8 +263,8 @@ class Tools:
         ] = False,
         resume: Annotated[bool, Field(description="Go on with `batch`.")] = False,
     ) -> dict[str, Any]:
-        """Start many runs as one batch and return its id at once; or say how far one is. The same plan
-        again goes on with its batch: what has succeeded is never run twice."""
+        """Start many runs as one batch and return its id at once; or say how far one is. The same
+        plan again goes on with its batch: what has succeeded is never run twice."""
         from tunebook.mcp.batches import look, prepare, set_off
 
         if bool(plan) == bool(batch):
@@ -277,4 +277,7 @@ class Tools:
 
     def _state(self, told: Mapping[str, Any]) -> dict[str, Any]:
         place = self._workspace.relative(Path(told["path"]))
-        return {**told, "path": place, "ended": told["exit_code"] is not None}
+        # `error` is that of a call; a run that has failed is no failed call
+        rest = {key: value for key, value in told.items() if key != "error"}
+        failed = {"run_error": told["error"]} if told["error"] else {}
+        return {**rest, **failed, "path": place, "ended": told["exit_code"] is not None}

@@ -66,5 +66,5 @@ def _changed_since(place: Path, script: str) -> Problem:
         str(place),
         "the notebook that the script was made from",
         found,
-        "see both with `tunebook nb from-py PY OTHER.ipynb` and `tunebook nb diff`, or give --force",
+        "bring the script into another file and `tunebook nb diff` both, or give --force",
     )

@@ -84,7 +84,8 @@ class _Places:
         return self._starts[node.lineno - 1] + node.col_offset
 
     def end(self, node: ast.expr) -> int:
-        assert node.end_lineno is not None and node.end_col_offset is not None
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
         return self._starts[node.end_lineno - 1] + node.end_col_offset
 
 
@@ -109,7 +110,7 @@ def _edits(node: ast.expr, value: Any, place: _Places, *, entry_by_entry: bool) 
 
 
 def _applied(data: bytes, edits: list[_Edit]) -> str:
-    # from the last to the first, so that places stay true; an insertion stands after what ends there
+    # from the last to the first, so that places stay true
     for start, end, text in sorted(edits, reverse=True):
         data = data[:start] + text.encode("utf-8") + data[end:]
     return data.decode("utf-8")

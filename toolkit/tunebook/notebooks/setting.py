@@ -100,7 +100,7 @@ def _loaded(source: str) -> Iterator[str]:
 
 
 def _beside(notebook: Path, name: str) -> str:
-    """Returns the name of a case; a file's is relative to the notebook where there is such a file."""
+    """Returns the name of a case; a file's is relative to the notebook where it lies there."""
     file = notebook.parent / name
     return str(file) if file.suffix and file.is_file() else name
 
