@@ -21,6 +21,7 @@ pytest.importorskip("mcp.server", reason="needs the extra mcp")
 from mcp import Client, MCPError, StdioServerParameters
 
 pytestmark = pytest.mark.slow
+ENDLESS = {"epochs": 1000, "learning_rate": 1e-4, "precision": "fp32", "evaluations": 1}
 NOISY = """
 import os, subprocess, sys
 print("noise on import")
@@ -70,11 +71,11 @@ def test_tools_resources_errors_and_noise(folder: Path) -> None:
         assert len(templates) == 3
         assert len((await client.list_resources()).resources) == 2
         schema = await client.read_resource("tunebook://schema/strategy/lora")
-        assert "rank" in json.loads(schema.contents[0].text)["properties"]
+        assert "r" in json.loads(schema.contents[0].text)["properties"]
         case = await client.read_resource("tunebook://schema/case")
         assert "properties" in json.loads(case.contents[0].text)
         for uri, code in {
-            "tunebook://schema/strategy/lroa": "plugin.unknown",
+            "tunebook://schema/strategy/lroa": "strategy.unknown",
             "tunebook://runs/no-such-run/record": "run.unknown",
             "tunebook://runs/no-such-run/report": "run.unknown",
         }.items():
@@ -102,7 +103,7 @@ def test_read_only_offers_nothing_that_writes(folder: Path) -> None:
 def test_one_token_starts_one_run_whoever_asks_and_the_run_outlives_the_server(
     folder: Path,
 ) -> None:
-    write_case(folder / "long.json", training={"epochs": 3000, "precision": "fp32"})
+    write_case(folder / "long.json", training=ENDLESS)
     given = {"case": "long.json", "token": "one", "notebook": False}
 
     async def two_agents() -> list[dict[str, Any]]:
@@ -118,38 +119,15 @@ def test_one_token_starts_one_run_whoever_asks_and_the_run_outlives_the_server(
     async def later(client: Client) -> dict[str, Any]:
         status = told(await client.call_tool("run_status", {"run": run.run_id}))
         assert status["state"] in ("starting", "running")
+        long = client.call_tool("run_wait", {"run": run.run_id, "timeout": 500})
+        waiting = asyncio.ensure_future(long)  # it holds up no other call
         await client.call_tool(
             "run_control", {"run": run.run_id, "action": "abort", "wait": 60, "by": "agent 2"}
         )
-        return told(await client.call_tool("run_wait", {"run": run.run_id, "timeout": 60}))
+        return told(await waiting)
 
     ended = with_client(folder, later)
     assert (ended["state"], ended["exit_code"]) == ("stopped", 5)
-
-
-def test_the_server_ends_with_its_client_even_while_somebody_waits(folder: Path) -> None:
-    write_case(folder / "long.json", training={"epochs": 3000, "precision": "fp32"})
-
-    async def work(client: Client) -> str:
-        given = {"case": "long.json", "notebook": False}
-        run = told(await client.call_tool("run_start", given))["run_id"]
-        waiting = asyncio.ensure_future(client.call_tool("run_wait", {"run": run, "timeout": 500}))
-        await asyncio.sleep(1)
-        waiting.cancel()
-        await client.call_tool("run_control", {"run": run, "action": "abort", "wait": 60})
-        return run
-
-    loop_time = asyncio.run(_timed(folder, work))
-    assert loop_time < 10
-
-
-async def _timed(folder: Path, work: Callable[[Client], Awaitable[Any]]) -> float:
-    """Returns the seconds that leaving took."""
-    loop = asyncio.get_running_loop()
-    async with Client(server(folder)) as client:
-        await work(client)
-        left = loop.time()
-    return loop.time() - left
 
 
 def test_a_broken_line_on_the_wire_is_no_end(folder: Path) -> None:
@@ -183,4 +161,4 @@ def test_an_agent_finds_mends_runs_compares_and_reports(folder: Path) -> None:
     assert {"score", "difference", "low", "high"} <= report["differences"][0].keys()
     transcript = report["transcript"]
     assert transcript["calls"] <= 20
-    assert transcript["received"] < 20_000
+    assert transcript["received"] < 30_000

@@ -109,7 +109,7 @@ round_trips = {"kept": 0, "refused": 0}
 
 
 @given(cells=CELLS)
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_any_notebook_comes_back_or_is_refused_by_cell(cells: list[Any]) -> None:
     content = made(cells)
     try:
@@ -121,7 +121,7 @@ def test_any_notebook_comes_back_or_is_refused_by_cell(cells: list[Any]) -> None
 
 
 def test_hardly_any_notebook_is_refused() -> None:
-    assert round_trips["kept"] >= 100
+    assert round_trips["kept"] >= 60
     assert round_trips["refused"] <= round_trips["kept"] / 5
 
 
@@ -131,7 +131,7 @@ ODD = st.text(max_size=25) | st.sampled_from(
 
 
 @given(cells=st.lists(st.tuples(st.sampled_from([code, prose]), ODD, METADATA), max_size=4))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_whatever_stands_in_a_cell_it_comes_back_or_is_refused(cells: list[Any]) -> None:
     content = made(cells)
     try:
