@@ -84,7 +84,7 @@ def test_a_run_outlives_the_one_who_has_started_it(write_case: Callable[..., str
 
 @pytest.mark.slow
 def test_a_killed_run_is_lost_and_resumes(write_case: Callable[..., str]) -> None:
-    run = start(write_case(60))
+    run = start(write_case(20))
     until(run, trains)
     with pytest.raises(ConfigError) as caught:  # another agent
         resume_detached(run)
