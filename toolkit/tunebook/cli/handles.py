@@ -214,4 +214,4 @@ def _error(told: Mapping[str, Any]) -> TunebookError | None:
     """Returns the error of a run that has ended, as if it had just been raised."""
     from tunebook.notebooks.verdict import error_from
 
-    return error_from(told["error"], told["run_id"]) if told["error"] else None
+    return error_from(told["run_error"], told["run_id"]) if told["run_error"] else None
