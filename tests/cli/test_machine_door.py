@@ -154,7 +154,7 @@ def test_json_is_all_there_is_on_standard_output(call: Callable[..., Any], name:
 @pytest.mark.parametrize("name", CALLS)
 def test_a_wrong_call_is_one_object_too(call: Callable[..., Any], name: str) -> None:
     result = call(*name.split(), "--no-such-option", "--json")
-    (content,) = objects(name, result.stdout) if name != "batch" else [json.loads(result.stdout)]
+    (content,) = objects(name, result.stdout)
     assert result.exit_code == content["error"]["exit_code"] == 2
     assert content["error"]["problems"][0]["code"] == "usage.unknown_option"
 
@@ -186,7 +186,7 @@ def test_describe_is_the_whole_surface(call: Callable[..., Any]) -> None:
     (run,) = [each for each in told["commands"] if each["name"] == "run"]
     options = {flag: each for each in run["options"] for flag in each["flags"]}
     assert {"--detach", "--plan", "--dry-run", "--timeout", "-p"} <= options.keys()
-    assert options["--kernel"]["choices"] == ["cold", "warm", "auto"]
+    assert options["--kernel"]["choices"] == ["auto", "warm", "cold"]
     assert options["--processes"] | {"min": 1, "max": 1024} == options["--processes"]
     assert run["exit_codes"] == [0, 2, 3, 4, 5, 6]
     assert run["arguments"] == [{"name": "CASE", "required": True, "many": False, "default": None}]
@@ -196,14 +196,14 @@ def test_describe_is_the_whole_surface(call: Callable[..., Any]) -> None:
     assert {(each["kind"], each["name"]) for each in told["plugins"]} | cases == named
     assert len(named) > 30
     (lora,) = [each for each in told["plugins"] if each["name"] == "lora"]
-    rank = lora["schema"]["properties"]["rank"]
+    rank = lora["schema"]["properties"]["r"]
     assert {"default", "minimum", "description"} <= rank.keys()
     (medical,) = [each for each in told["cases"] if each["name"] == "medical_coding"]
     assert {"default", "smoke"} <= medical["presets"].keys()
     assert len(told["controls"]) == 9
     assert told["controls"]["stop"]["destructive"]
     assert {*told["exit_codes"]} == {*"01234567"}
-    assert {*told["error"]["problems"][0]} == {"code", "where", "expected", "found", "fix"}
+    assert {*told["error_shape"]["problems"][0]} == {"code", "where", "expected", "found", "fix"}
     assert told["versions"]["tunebook"]
 
 

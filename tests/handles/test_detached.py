@@ -75,7 +75,7 @@ def test_a_run_outlives_the_one_who_has_started_it(write_case: Callable[..., str
     assert os.getsid(process_of(run)) == process_of(run)
     assert state_of(run)["state"] in ("starting", "running")
     told = wait_for(run, 90)
-    assert (told["state"], told["exit_code"], told["error"]) == ("succeeded", 0, None), told
+    assert (told["state"], told["exit_code"], told["run_error"]) == ("succeeded", 0, None), told
     assert told["progress"]["stage"] == "report"
     assert told["progress"]["scores"]["macro_f1"] > 0
     assert any("evaluation" in line for line in logs_since(run).lines)
@@ -84,7 +84,7 @@ def test_a_run_outlives_the_one_who_has_started_it(write_case: Callable[..., str
 
 @pytest.mark.slow
 def test_a_killed_run_is_lost_and_resumes(write_case: Callable[..., str]) -> None:
-    run = start(write_case(60))
+    run = start(write_case(20))
     until(run, trains)
     with pytest.raises(ConfigError) as caught:  # another agent
         resume_detached(run)
@@ -134,7 +134,7 @@ def test_what_does_not_train_yet_is_aborted_by_a_signal(
     told = stop(run, abort=True, wait=0.2)
     assert told["outcome"] == "signalled"
     assert (told := wait_for(run, 60))["state"] == "stopped", told
-    assert told["error"]["problems"][0]["code"] == "run.stopped"
+    assert told["run_error"]["problems"][0]["code"] == "run.stopped"
 
 
 SLOW = """
@@ -205,5 +205,5 @@ def test_what_goes_wrong_before_the_run_begins_is_in_its_record(
     run = start(case)
     told = wait_for(run, 60)
     assert (told["state"], told["exit_code"]) == ("failed", 2), told
-    assert told["error"]["problems"]
+    assert told["run_error"]["problems"]
     assert "Traceback" in run.log_file.read_text()

@@ -103,7 +103,7 @@ def test_a_hundred_megabytes_of_events_are_no_hindrance(run: RunDirectory) -> No
 
 
 def test_a_log_is_read_in_pieces_to_its_end(run: RunDirectory) -> None:
-    lines = [f"line {number} é" for number in range(5000)]
+    lines = [f"line {number} é" for number in range(8000)]
     run.log_file.write_text("\n".join(lines) + "\n")
     found, since, pieces = [], 0, 0
     while True:

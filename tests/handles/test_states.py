@@ -62,8 +62,8 @@ def test_a_killed_process_leaves_a_lost_run(
     other.wait()
     told = state_of(run)
     assert (told["state"], told["exit_code"]) == ("lost", ExitCode.STOPPED)
-    assert told["error"]["problems"][0]["code"] == "run.lost"
-    assert f"tunebook resume {run.run_id}" in told["error"]["problems"][0]["fix"]
+    assert told["run_error"]["problems"][0]["code"] == "run.lost"
+    assert f"tunebook resume {run.run_id}" in told["run_error"]["problems"][0]["fix"]
     check_free(run.path)
 
 
@@ -108,7 +108,7 @@ def test_what_is_told_of_a_run_that_has_ended(
     end(run, status, error)
     told = state_of(run)
     assert (told["state"], told["exit_code"], told["seconds"]) == (status, exit_code, 5.0)
-    assert told["error"] == (error.to_dict() if error else None)
+    assert told["run_error"] == (error.to_dict() if error else None)
     assert json.loads(json.dumps(told)) == told
     assert len(STATES) == 7
 
@@ -119,7 +119,7 @@ def test_the_keys_are_the_same_before_and_after(run: RunDirectory) -> None:
     end(run, "succeeded")
     assert before.keys() == state_of(run).keys()
     assert before["progress"].keys() == state_of(run)["progress"].keys()
-    assert before["exit_code"] is before["error"] is None
+    assert before["exit_code"] is before["run_error"] is None
 
 
 def test_waiting_ends_with_the_run_or_with_the_time(run: RunDirectory) -> None:

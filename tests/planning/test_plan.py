@@ -119,7 +119,7 @@ def test_a_run_refuses_what_was_not_planned_and_says_what_differs(case: Callable
 
 def test_rows_that_change_behind_the_same_settings_are_noticed(case: Callable[..., str]) -> None:
     rows = tiny.rows()
-    given = case(data={"kind": "files", "path": "rows.jsonl"})
+    given = case(data={"kind": "jsonl", "path": "rows.jsonl"})
     Path("rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     code, told = call("plan", given)
     assert code == 0, told

@@ -57,7 +57,7 @@ def surface(host: PluginHost) -> dict[str, Any]:
         },
         "states": list(STATES),
         "exit_codes": {str(int(code)): meaning for code, meaning in EXIT_CODES.items()},
-        "error": ERROR_SHAPE,
+        "error_shape": ERROR_SHAPE,
     }
 
 

@@ -248,7 +248,8 @@ def _report(error: BaseException, *, as_json: bool) -> int:
         return ExitCode.CONFIG
     known = in_one_shape(error)
     if as_json:
-        print_json({"error": known.to_dict()}, sys.stdout)
+        # one line, as it may be the last of those that a command has written
+        print_json({"error": known.to_dict()}, sys.stdout, one_line=True)
     say(f"error: {known}")
     return INTERNAL_ERROR if isinstance(known, UnexpectedError) else known.exit_code
 

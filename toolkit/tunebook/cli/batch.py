@@ -322,7 +322,7 @@ def _dry_run(
         "estimate": estimate.to_dict(),
         "runs": [entry_data(entry) for entry in wanted],
     }
-    return Answer("\n".join(lines).strip(), data, hints=[DRY])
+    return Answer("\n".join(lines).strip(), data, hints=[DRY], one_line=True)
 
 
 def _cells(entry: Any) -> tuple[str, str]:

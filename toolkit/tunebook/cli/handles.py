@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunebook.cli.answers import SCHEMA_VERSION, Answer, table
 from tunebook.cli.application import DRY, Settings, command, dry_run_option
-from tunebook.cli.history import chosen_run, place_option
+from tunebook.cli.history import chosen_run, next_commands, place_option
 from tunebook.errors import Problem, StoppedError, TunebookError
+from tunebook.records import RunDirectory
 
 if TYPE_CHECKING:
     from tunebook.handles import LogPiece
-    from tunebook.records import RunDirectory
 
 SECONDS = click.FloatRange(min=0, max=10 * 365 * 24 * 3600)
 LOOK_SECONDS = 0.2
@@ -156,7 +157,9 @@ def _write(settings: Settings, lines: Sequence[str]) -> None:
 def _answer(
     settings: Settings, told: Mapping[str, Any], error: TunebookError | None = None
 ) -> Answer:
-    commands = next_for(settings, told["run_id"], told["state"])
+    run, state = RunDirectory(Path(told["path"])), told["state"]
+    done = state == "succeeded"
+    commands = next_commands(settings, run) if done else next_for(settings, run.run_id, state)
     hints = [f"next: {line}" for line in commands]
     return Answer(_text(told), {**told, "next": commands}, error, hints)
 
@@ -172,13 +175,12 @@ _AGAIN = ("logs {} --since 0", "resume {}")
 NEXT: Mapping[str, Sequence[str]] = {
     "starting": _ON,
     "running": _ON,
-    "succeeded": ("show {}", 'predict {} "text"'),
     "failed": ("show {}", *_AGAIN),
     "stopped": _AGAIN,
     "timed_out": _AGAIN,
     "lost": _AGAIN,
 }
-"""By state of a run, the commands that one may want."""
+"""By state of a run that hasn't succeeded, the commands that one may want."""
 
 
 def _text(told: Mapping[str, Any]) -> str:
@@ -212,4 +214,4 @@ def _error(told: Mapping[str, Any]) -> TunebookError | None:
     """Returns the error of a run that has ended, as if it had just been raised."""
     from tunebook.notebooks.verdict import error_from
 
-    return error_from(told["error"], told["run_id"]) if told["error"] else None
+    return error_from(told["run_error"], told["run_id"]) if told["run_error"] else None

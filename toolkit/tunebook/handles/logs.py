@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -103,13 +104,14 @@ def _whole(content: bytes, most: int) -> bytes:
     if whole or len(content) < most:
         return whole
     # a letter of several bytes isn't cut in two
-    end = next((n for n in range(1, 5) if content[-n] & 0xC0 != 0x80), 1)
-    return content[:-end] if content[-end] & 0x80 else content
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(content)
+    return content[: len(content) - len(decoder.getstate()[0])]
 
 
 def _lines(path: Path, content: bytes) -> list[str]:
     if path.suffix == ".jsonl":
         events = (parse_event(line) for line in content.split(b"\n"))
         return [text for event in events if event and (text := describe(event))]
-    text = content.decode("utf-8", "replace")
-    return text.split("\n")[:-1] if text.endswith("\n") else [text] if text else []
+    text = content.decode("utf-8", "replace").removesuffix("\n")
+    return text.split("\n") if content else []

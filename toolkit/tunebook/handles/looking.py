@@ -17,9 +17,9 @@ LOOK_SECONDS = 0.2
 def state_of(run: RunDirectory) -> dict[str, Any]:
     """Returns all that a caller needs to know of a run: state, progress, result, error.
 
-    The keys are always the same. `exit_code` is None until the run has ended; `progress` says
-    where it is, or was: stage, step of total, the last scores of the validation split, seconds
-    left.
+    The keys are always the same. `exit_code` and `run_error` are None until the run has ended;
+    `progress` says where it is, or was: stage, step of total, the last scores of the validation
+    split, seconds left.
 
     Raises:
         ConfigError: The record is damaged or of a newer tunebook.
@@ -32,7 +32,7 @@ def state_of(run: RunDirectory) -> dict[str, Any]:
     finished = record.finished if record and ended else None
     return {
         "run_id": run.run_id,
-        "path": str(run.path),
+        "path": str(run.path.resolve()),
         "state": state,
         "case": record.case if record else run.path.parent.name,
         "strategy": record.strategy if record else None,
@@ -43,7 +43,7 @@ def state_of(run: RunDirectory) -> dict[str, Any]:
         "resumed": len(record.resumed) if record else 0,
         "progress": _progress(run, ended),
         "exit_code": int(error.exit_code if error else ExitCode.OK) if ended else None,
-        "error": error.to_dict() if error else None,
+        "run_error": error.to_dict() if error else None,
     }
 
 

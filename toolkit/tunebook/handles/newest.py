@@ -72,7 +72,8 @@ def _find(content: mmap.mmap, kind: type[Event], since: int, end: int) -> int:
     at = content.rfind(b"\n" + begins, since, end)
     if at >= 0:
         return at + 1
-    return since if content[since : since + len(begins)] == begins else -1
+    first = since < end and content[since : since + len(begins)] == begins
+    return since if first else -1
 
 
 def _event_at(content: mmap.mmap, at: int) -> Event | None:

@@ -84,11 +84,13 @@ def plan_run(
         DataError: The data can't be used.
         MachineError: A package, the network or the model is missing.
     """
+    plan = make_plan(host, name, parameters, with_notebook=with_notebook)
+    case = plan.case
+
+    # what is heavy comes after the mistakes that can be told without it
     from tunebook.subject import resolve_base
     from tunebook.subjects import load_datasets, trained_elsewhere
 
-    plan = make_plan(host, name, parameters, with_notebook=with_notebook)
-    case = plan.case
     datasets = load_datasets(case, host)
     base = resolve_base(case, host)
     data = {task: _profile(dataset) for task, dataset in datasets.items()}
