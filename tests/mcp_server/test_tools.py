@@ -48,7 +48,14 @@ def test_a_case_is_found_and_explained(call: Call) -> None:
     assert call("describe", name="lora")["fields"]
     assert call("describe", name="plan")["fields"]
     everything = call("describe")
-    assert {"cases", "plugins", "controls", "states", "exit_codes", "error_shape"} <= everything.keys()
+    assert {
+        "cases",
+        "plugins",
+        "controls",
+        "states",
+        "exit_codes",
+        "error_shape",
+    } <= everything.keys()
     assert "lora" in everything["plugins"]["strategy"]
 
 

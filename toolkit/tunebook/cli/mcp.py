@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from tunebook.cli.answers import Answer
 from tunebook.cli.application import Settings, command
 from tunebook.errors import ConfigError, MachineError, Problem
 
@@ -23,7 +24,7 @@ from tunebook.errors import ConfigError, MachineError, Problem
 )
 @click.option("--read-only", is_flag=True, help="Start, change and stop nothing.")
 @click.pass_obj
-def mcp_command(settings: Settings, workspace: Path, read_only: bool) -> None:
+def mcp_command(settings: Settings, workspace: Path, read_only: bool) -> Answer | None:
     """Serve the Model Context Protocol on standard input and output, until the client goes.
 
     An agent can list, describe, validate, plan and audit; start, watch, steer and compare runs and
@@ -52,3 +53,4 @@ def mcp_command(settings: Settings, workspace: Path, read_only: bool) -> None:
     # the wire is standard output itself, which commands otherwise keep for their answer
     with contextlib.redirect_stdout(settings.stdout):
         serve(opened)
+    return None

@@ -42,7 +42,8 @@ def lint_command(notebooks: tuple[Path, ...], fix: bool, dry_run: bool) -> Answe
 
     Of a folder, all its notebooks. The exit code is 2 where something is wrong that wasn't fixed.
     """
-    told, left = [], []
+    told: list[dict[str, Any]] = []
+    left: list[Problem] = []
     for path in _expanded(notebooks):
         try:
             findings = _linted(path, fix=fix, dry_run=dry_run)
@@ -57,8 +58,8 @@ def lint_command(notebooks: tuple[Path, ...], fix: bool, dry_run: bool) -> Answe
     fixable = sum(row["fixable"] and not row["fixed"] for row in found)
     hints = [f"tunebook nb lint --fix mends {fixable} of them"] if fixable else []
     data = {"dry_run": dry_run, "notebooks": told}
-    error = ConfigError(*left) if left else None
-    return Answer(_lint_text(told, dry_run), data, error, hints=hints)
+    wrong = ConfigError(*left) if left else None
+    return Answer(_lint_text(told, dry_run), data, wrong, hints=hints)
 
 
 def _linted(path: Path, *, fix: bool, dry_run: bool) -> list[Finding]:
@@ -144,15 +145,12 @@ def strip_command(notebooks: tuple[Path, ...], dry_run: bool) -> Answer:
     from tunebook.notebooks.stripping import stripped
 
     files = [NotebookFile.read(path) for path in _expanded(notebooks)]  # all, or none
-    told = []
+    told, rows = [], []
     for file in files:
         content, gone = stripped(file.content)
         file.write(content, dry_run=dry_run)
         told.append({"notebook": str(file.path), "stripped": dict(gone)})
-    rows = [
-        (each["notebook"], ", ".join(f"{n} {what}" for what, n in each["stripped"].items()) or "—")
-        for each in told
-    ]
+        rows.append((file.path, ", ".join(f"{n} {what}" for what, n in gone.items()) or "—"))
     return Answer(table(rows, ("notebook", "stripped")), {"dry_run": dry_run, "notebooks": told})
 
 

@@ -45,9 +45,9 @@ def answer(
     shell |= {"untrusted": {"keys": marked, "note": UNTRUSTED}} if marked else {}
     room = limit - size(shell) - ABOUT_CUTS
     if part:
-        return shell | _part(data, part, start, room)
+        return {**shell, **_part(data, part, start, room)}
     kept, cuts = _fitted(dict(data), room)
-    return shell | kept | _about(cuts)
+    return {**shell, **kept, **_about(cuts)}
 
 
 def error_answer(error: TunebookError, limit: int = MOST_BYTES) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def _pruned(content: Any, pointer: str, signs: int, items: int, cuts: list[dict[
         rows = [*content.items()][:most]
         return {k: _pruned(v, _below(pointer, k), signs, items, cuts) for k, v in rows}
     if isinstance(content, list | tuple):
-        rows = content[:most]
-        return [_pruned(v, _below(pointer, n), signs, items, cuts) for n, v in enumerate(rows)]
+        first = enumerate(content[:most])
+        return [_pruned(v, _below(pointer, n), signs, items, cuts) for n, v in first]
     return content
 
 

@@ -95,14 +95,13 @@ def _everything(workspace: Workspace) -> dict[str, Any]:
     kinds: dict[str, list[str]] = {}
     for each in whole["plugins"]:
         kinds.setdefault(each["kind"], []).append(each["name"])
-    keep = ("versions", "states", "exit_codes")
+    keep = ("versions", "states", "exit_codes", "error_shape")
     controls = {name: each["summary"] for name, each in whole["controls"].items()}
     return {
         "cases": [each["name"] for each in whole["cases"]],
         "plugins": kinds,
         "controls": controls,
         **{key: whole[key] for key in keep},
-        "error_shape": whole["error"],
         "workspace": {
             "read_only": workspace.read_only,
             "runs": workspace.relative(workspace.runs_dir),

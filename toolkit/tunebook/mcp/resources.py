@@ -86,7 +86,7 @@ class Shelf:
             fix = "read tunebook://schema/case, and describe the case"
             problem = ("usage.unknown_kind", "schema", "a kind of plugin with settings", "`case`")
             raise ConfigError(Problem(*problem, fix))
-        return as_text(host.get(kind, name).config.model_json_schema())  # type: ignore[union-attr]
+        return as_text(host.get(kind, name).config.model_json_schema())
 
     def record(self, run: str) -> str:
         found = self._workspace.run(run).read_record().model_dump(mode="json")

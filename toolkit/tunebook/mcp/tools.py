@@ -277,7 +277,4 @@ class Tools:
 
     def _state(self, told: Mapping[str, Any]) -> dict[str, Any]:
         place = self._workspace.relative(Path(told["path"]))
-        # `error` is that of a call; a run that has failed is no failed call
-        rest = {key: value for key, value in told.items() if key != "error"}
-        failed = {"run_error": told["error"]} if told["error"] else {}
-        return {**rest, **failed, "path": place, "ended": told["exit_code"] is not None}
+        return {**told, "path": place, "ended": told["exit_code"] is not None}

@@ -98,7 +98,7 @@ def _edits(node: ast.expr, value: Any, place: _Places, *, entry_by_entry: bool) 
         return
     if entry_by_entry and isinstance(node, ast.Dict) and node.keys and isinstance(value, dict):
         pairs = zip(node.keys, node.values, strict=True)
-        old = {ast.literal_eval(key): item for key, item in pairs}
+        old = {ast.literal_eval(key): item for key, item in pairs if key}
         if old.keys() <= value.keys():
             for key, item in old.items():
                 yield from _edits(item, value[key], place, entry_by_entry=True)

@@ -130,7 +130,8 @@ def _read(script: str) -> dict[str, Any]:
 def _plain(cell: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {k: v for k, v in metadata_of(cell).items() if k not in _OF_JUPYTEXT}
     name = metadata.pop("id", None)
-    ran = {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+    ran: dict[str, Any] = {"outputs": [], "execution_count": None}
+    ran = ran if cell["cell_type"] == "code" else {}
     plain = {"cell_type": cell["cell_type"], "id": name, "metadata": metadata, **ran}
     plain["source"] = cell["source"].splitlines(keepends=True)
     # a cell that a person has added has no id yet

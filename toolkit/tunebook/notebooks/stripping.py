@@ -40,7 +40,7 @@ def _cell(cell: Mapping[str, Any], gone: Counter[str]) -> dict[str, Any]:
     gone["execution_counts"] += cell.get("execution_count") is not None
     gone["run_metadata"] += not metadata_of(cell).keys().isdisjoint(OF_CELL)
     kept = _without(cell, OF_CELL)
-    blank = {"outputs": [], "execution_count": None}
+    blank: dict[str, Any] = {"outputs": [], "execution_count": None}
     return kept | {key: value for key, value in blank.items() if key in cell}
 
 
