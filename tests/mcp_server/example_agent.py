@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -118,7 +119,8 @@ async def work(client: Client, case: str | None, smoke: Mapping[str, Any]) -> di
 def server(workspace: Path, *options: str) -> StdioServerParameters:
     """Returns how the server is started."""
     command = ["-m", "tunebook.cli", "mcp", "--workspace", str(workspace), *options]
-    return StdioServerParameters(command=sys.executable, args=command)
+    # the client hands on next to nothing of the environment by itself
+    return StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
 
 
 async def main() -> None:

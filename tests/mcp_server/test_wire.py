@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tunebook.records import find_runs
 
 pytest.importorskip("mcp.server", reason="needs the extra mcp")
 
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError
+
+from mcp_server.example_agent import server, work
 
 pytestmark = pytest.mark.slow
 ENDLESS = {"epochs": 1000, "learning_rate": 1e-4, "precision": "fp32", "evaluations": 1}
@@ -28,12 +31,6 @@ print("noise on import")
 os.write(1, b"noise past Python\\n")
 subprocess.run(["echo", "noise of a child"])
 """
-
-
-def server(folder: Path, *options: str) -> StdioServerParameters:
-    command = ["-m", "tunebook.cli", "mcp", "--workspace", str(folder), *options]
-    env = {key: value for key, value in os.environ.items() if key.startswith(("PY", "TUNE", "OMP"))}
-    return StdioServerParameters(command=sys.executable, args=command, env=env)
 
 
 def with_client(folder: Path, work: Callable[[Client], Awaitable[Any]], *options: str) -> Any:
@@ -52,7 +49,7 @@ def told(result: Any) -> dict[str, Any]:
 def test_tools_resources_errors_and_noise(folder: Path) -> None:
     (folder / "noisy.py").write_text(NOISY)
 
-    async def work(client: Client) -> None:
+    async def look(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert len(tools) == 12
         for tool in tools.values():
@@ -86,18 +83,18 @@ def test_tools_resources_errors_and_noise(folder: Path) -> None:
             with pytest.raises(MCPError):
                 await client.read_resource(uri)
 
-    with_client(folder, work, "--plugin", str(folder / "noisy.py"))
+    with_client(folder, look, "--plugin", str(folder / "noisy.py"))
 
 
 def test_read_only_offers_nothing_that_writes(folder: Path) -> None:
-    async def work(client: Client) -> None:
+    async def look(client: Client) -> None:
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert names.isdisjoint({"run_start", "run_control"})
         assert "batch" in names
         refused = told(await client.call_tool("run_start", {"case": "tiny.json"}))
         assert refused["error"]["problems"][0]["code"] == "mcp.read_only"
 
-    with_client(folder, work, "--read-only")
+    with_client(folder, look, "--read-only")
 
 
 def test_one_token_starts_one_run_whoever_asks_and_the_run_outlives_the_server(
@@ -146,19 +143,13 @@ def test_a_broken_line_on_the_wire_is_no_end(folder: Path) -> None:
 
 
 def test_an_agent_finds_mends_runs_compares_and_reports(folder: Path) -> None:
-    from mcp_server import example_agent
-
-    async def work(client: Client) -> dict[str, Any]:
-        report: dict[str, Any] = await example_agent.work(client, "tiny.json", {"seed": 1})
-        return report
-
-    report = with_client(folder, work)
+    report = with_client(folder, partial(work, case="tiny.json", smoke={"seed": 1}))
     assert report["mended"] == {"preset": "smoke", "strategy": "feature_extraction", "seed": 1}
     assert len({*report["runs"]}) == 2
     for scores in report["scores"]:
         (primary,) = scores.values()
         assert primary["low"] <= primary["value"] <= primary["high"]
-    assert {"score", "difference", "low", "high"} <= report["differences"][0].keys()
+    assert {"score", "this_run", "difference", "low", "high", "interval_excludes_0"} <= report["differences"][0].keys()
     transcript = report["transcript"]
     assert transcript["calls"] <= 20
     assert transcript["received"] < 30_000

@@ -73,6 +73,7 @@ def compared(run: RunDirectory, other: RunDirectory, task: str) -> dict[str, Any
     """
     pair = [_with_result(each, task) for each in (run, other)]
     table = pair[0].compare(pair[1]).reset_index()
+    table.columns = [str(name).replace(" ", "_") for name in table.columns]
     rows = json.loads(table.to_json(orient="records"))
     return {"run": run.run_id, "other": other.run_id, "differences": rows, "note": NOTE}
 
