@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,30 @@ def test_only_the_server_names_plugins(folder: Path) -> None:
     ask = caller(Workspace.opened(folder, Path("runs")))
     told = ask("run_start", case="tiny.json", plugins=["mine.py"])
     assert told["error"]["problems"][0]["where"] == "run_start.plugins"
+
+
+@pytest.mark.slow
+def test_a_batch_goes_on_by_itself_and_is_ranked(call: Call, workspace: Workspace) -> None:
+    plan = {
+        "cases": ["tiny.json"],
+        "parameters": {"preset": "smoke"},
+        "grid": {"strategy": ["full", "bitfit"]},
+        "with_notebook": False,
+    }
+    begun = call("batch", plan=plan)
+    assert begun["started"] is True
+    assert call("batch", plan=plan)["batch"] == begun["batch"]
+    deadline = time.monotonic() + 240
+    told = call("batch", batch=begun["batch"])
+    while told["counts"].get("succeeded", 0) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        told = call("batch", batch=begun["batch"])
+    assert told["counts"] == {"succeeded": 2}, told
+    board = call("results", batch=begun["batch"])
+    assert len(board["tables"][0]["rows"]) == 2
+    assert board["note"].startswith("chosen by validation")
+    ranked = call("results", case="tiny")
+    assert [row["rank"] for row in ranked["groups"][0]["rows"]] == [1, 2]
+    record = call("results", run=ranked["groups"][0]["rows"][0]["run_id"])
+    assert {"scores", "baselines", "differences"} <= record["tasks"][""].keys()
+    assert not any(str(workspace.root) in path for path in record["files"].values())

@@ -121,10 +121,16 @@ def test_one_token_starts_one_run_whoever_asks_and_the_run_outlives_the_server(
         await client.call_tool(
             "run_control", {"run": run.run_id, "action": "abort", "wait": 60, "by": "agent 2"}
         )
-        return told(await waiting)
+        ended = told(await waiting)
+        assert (ended["state"], ended["exit_code"]) == ("stopped", 5)
+        again = told(await client.call_tool("run_start", {"resume": run.run_id}))
+        assert (again["run_id"], again["new"]) == (run.run_id, True)
+        ask = {"run": run.run_id, "action": "abort", "wait": 60}
+        await client.call_tool("run_control", ask)
+        return told(await client.call_tool("run_wait", {"run": run.run_id, "timeout": 60}))
 
     ended = with_client(folder, later)
-    assert (ended["state"], ended["exit_code"]) == ("stopped", 5)
+    assert (ended["state"], ended["resumed"]) == ("stopped", 1)
 
 
 def test_a_broken_line_on_the_wire_is_no_end(folder: Path) -> None:
