@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,14 +14,9 @@ from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.handles import next_for
 from tunebook.cli.history import files_of, headline, headline_data, next_commands
 from tunebook.cli.validate import case_text, parameter_option
-from tunebook.handles import start_detached
-from tunebook.notebooks.launch import Limits, Plan, launch, make_plan
-from tunebook.notebooks.processes import check_processes
-from tunebook.notebooks.supervision import DEFAULT_START_TIMEOUT, DEFAULT_TIMEOUT, KernelChoice
-from tunebook.notebooks.verdict import error_of
-from tunebook.planning import check_planned, identity_of
 
 if TYPE_CHECKING:
+    from tunebook.notebooks.launch import Limits, Plan
     from tunebook.records import RunDirectory
 
 SECONDS = click.FloatRange(min=0, min_open=True, max=10 * 365 * 24 * 3600)
@@ -33,31 +28,34 @@ def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--start-timeout",
             type=SECONDS,
-            default=DEFAULT_START_TIMEOUT,
             metavar="SECONDS",
-            show_default="2 minutes",
-            help="Time for the kernel to answer.",
+            help="Time for the kernel to answer (default: 2 minutes).",
         ),
         click.option(
             "--timeout",
             type=SECONDS,
-            default=DEFAULT_TIMEOUT,
             metavar="SECONDS",
-            show_default="6 hours",
-            help="End the run after so long.",
+            help="End the run after so long (default: 6 hours).",
         ),
     ):
         function = option(function)
     return function
 
 
-@command("run", short_help="Run a case, in its notebook where it has one.")
+def limits_of(**given: Any) -> Limits:
+    """Returns the limits that options give; what is left out is as usual."""
+    from tunebook.notebooks.launch import Limits
+
+    return Limits(**{name: value for name, value in given.items() if value is not None})
+
+
+@command("run")
 @click.argument("case")
 @parameter_option
 @time_options
 @click.option(
     "--kernel",
-    type=click.Choice(get_args(KernelChoice)),
+    type=click.Choice(["auto", "warm", "cold"]),
     default="cold",
     show_default=True,
     help="warm: a fork of a process with everything imported; auto: where there is one.",
@@ -83,9 +81,9 @@ def run_command(
     settings: Settings,
     case: str,
     parameters: tuple[str, ...],
-    timeout: float,
-    start_timeout: float,
-    kernel: KernelChoice,
+    timeout: float | None,
+    start_timeout: float | None,
+    kernel: str,
     no_notebook: bool,
     processes: int,
     detach: bool,
@@ -99,14 +97,20 @@ def run_command(
     `stop`.
     """
     from tunebook.cases import parse_parameters
+    from tunebook.notebooks.launch import launch, make_plan
 
     host, given = settings.host(), parse_parameters(parameters)
     plan = make_plan(host, case, given, with_notebook=not no_notebook)
     if planned is not None:
+        from tunebook.planning import check_planned, identity_of
+
         check_planned(identity_of(host, plan), planned)
     if dry_run:
         return _would_run(settings, plan, processes)
+    limits = limits_of(timeout=timeout, start_timeout=start_timeout, kernel=kernel)
     if detach:
+        from tunebook.handles import start_detached
+
         directory = start_detached(
             host,
             case,
@@ -114,7 +118,7 @@ def run_command(
             runs_dir=settings.runs_dir,
             plugin_files=settings.plugin_files,
             with_notebook=not no_notebook,
-            limits=Limits(timeout, start_timeout, kernel),
+            limits=limits,
             processes=processes,
         )
         return answer_started(settings, directory)
@@ -124,7 +128,7 @@ def run_command(
         host,
         settings.runs_dir.resolve(),
         plugin_files=settings.plugin_files,
-        limits=Limits(timeout, start_timeout, kernel),
+        limits=limits,
         debug=settings.debug,
     )
     return answer_about(settings, run, time.time() - started)
@@ -133,6 +137,8 @@ def run_command(
 def _would_run(settings: Settings, plan: Plan, processes: int) -> Answer:
     """Returns what a run would be, as far as that is known without its data; see `plan`."""
     if processes > 1:
+        from tunebook.notebooks.processes import check_processes
+
         check_processes(plan.case, plan.notebook, processes)
     content = plan.case.to_json_dict()
     place = settings.runs_dir.resolve() / plan.case.name
@@ -155,6 +161,7 @@ def answer_started(settings: Settings, run: RunDirectory) -> Answer:
 
 def answer_about(settings: Settings, run: RunDirectory, seconds: float) -> Answer:
     """Returns what a command says of a run that it has brought to an end, in `seconds`."""
+    from tunebook.notebooks.verdict import error_of
     from tunebook.progress import duration
 
     record = run.read_record()
