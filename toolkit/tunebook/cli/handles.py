@@ -160,16 +160,17 @@ def _answer(
     from tunebook.records import RunDirectory
 
     run, state = RunDirectory(Path(told["path"])), told["state"]
-    done = state == "succeeded"
-    commands = next_commands(settings, run) if done else next_for(settings, run.run_id, state)
+    commands = next_for(settings, run, state)
     hints = [f"next: {line}" for line in commands]
     return Answer(_text(told), {**told, "next": commands}, error, hints)
 
 
-def next_for(settings: Settings, run_id: str, state: str) -> list[str]:
+def next_for(settings: Settings, run: RunDirectory, state: str) -> list[str]:
     """Returns what to type next about a run in a state."""
+    if state == "succeeded":
+        return next_commands(settings, run)
     place = place_option(settings)
-    return [f"tunebook {line.format(run_id)}{place}" for line in NEXT[state]]
+    return [f"tunebook {line.format(run.run_id)}{place}" for line in NEXT[state]]
 
 
 _ON = ("wait {} --timeout 600", "logs {} --since 0", "stop {}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.handles import next_for
 from tunebook.cli.history import files_of, headline, headline_data, next_commands
 from tunebook.cli.validate import case_text, parameter_option
+from tunebook.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from tunebook.host import PluginHost
     from tunebook.notebooks.launch import Limits, Plan
     from tunebook.records import RunDirectory
 
@@ -70,6 +72,11 @@ def limits_of(**given: Any) -> Limits:
 )
 @click.option("--detach", is_flag=True, help="Start it apart and print its id at once.")
 @click.option(
+    "--once",
+    metavar="KEY",
+    help="With --detach: again with the same key tells of the same run, and starts none.",
+)
+@click.option(
     "--plan",
     "planned",
     metavar="HASH",
@@ -87,6 +94,7 @@ def run_command(
     no_notebook: bool,
     processes: int,
     detach: bool,
+    once: str | None,
     planned: str | None,
     dry_run: bool,
 ) -> Answer:
@@ -99,6 +107,9 @@ def run_command(
     from tunebook.cases import parse_parameters
     from tunebook.notebooks.launch import launch, make_plan
 
+    if once is not None and not detach:
+        problem = ("usage.invalid", "--once", "--detach beside it", "none", "add --detach")
+        raise ConfigError(Problem(*problem))
     host, given = settings.host(), parse_parameters(parameters)
     plan = make_plan(host, case, given, with_notebook=not no_notebook)
     if planned is not None:
@@ -109,19 +120,12 @@ def run_command(
         return _would_run(settings, plan, processes)
     limits = limits_of(timeout=timeout, start_timeout=start_timeout, kernel=kernel)
     if detach:
-        from tunebook.handles import start_detached
-
-        directory = start_detached(
-            host,
-            case,
-            given,
-            runs_dir=settings.runs_dir,
-            plugin_files=settings.plugin_files,
-            with_notebook=not no_notebook,
-            limits=limits,
-            processes=processes,
-        )
-        return answer_started(settings, directory)
+        options = {
+            "plugin_files": [str(file.resolve()) for file in settings.plugin_files],
+            "with_notebook": not no_notebook,
+            "processes": processes,
+        }
+        return _detached(settings, host, case, given, once, limits=limits, **options)
     started = time.time()
     run, _ = launch(
         replace(plan, processes=processes),
@@ -132,6 +136,27 @@ def run_command(
         debug=settings.debug,
     )
     return answer_about(settings, run, time.time() - started)
+
+
+def _detached(
+    settings: Settings,
+    host: PluginHost,
+    case: str,
+    given: Mapping[str, Any],
+    once: str | None,
+    **options: Any,
+) -> Answer:
+    """Starts a run apart, or returns what is said of the one that its key stands for."""
+    from tunebook.handles import start_detached, start_once
+
+    def start() -> RunDirectory:
+        return start_detached(host, case, given, runs_dir=settings.runs_dir, **options)
+
+    if once is None:
+        return answer_started(settings, start())
+    asked = {**options, "case": case, "parameters": given, "limits": vars(options["limits"])}
+    directory, new = start_once(once, asked, settings.runs_dir.resolve(), start)
+    return answer_started(settings, directory, new=new)
 
 
 def _would_run(settings: Settings, plan: Plan, processes: int) -> Answer:
@@ -152,10 +177,19 @@ def _would_run(settings: Settings, plan: Plan, processes: int) -> Answer:
     return Answer(text, data, hints=[DRY])
 
 
-def answer_started(settings: Settings, run: RunDirectory) -> Answer:
-    """Returns what a command says of a run that it has started and left."""
-    commands = next_for(settings, run.run_id, "starting")
-    data = {"run_id": run.run_id, "path": str(run.path), "state": "starting", "next": commands}
+def answer_started(settings: Settings, run: RunDirectory, *, new: bool = True) -> Answer:
+    """Returns what a command says of a run that it has started and left, or found started."""
+    from tunebook.states import run_state
+
+    state = run_state(run)
+    commands = next_for(settings, run, state)
+    data = {
+        "run_id": run.run_id,
+        "path": str(run.path.resolve()),
+        "state": state,
+        "new": new,
+        "next": commands,
+    }
     return Answer(run.run_id, data, hints=[f"next: {line}" for line in commands])
 
 
