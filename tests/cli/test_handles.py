@@ -127,8 +127,12 @@ def test_a_run_is_started_apart_and_brought_to_its_end_by_others(
         return answer
 
     began = time.monotonic()
-    run_id = call("run", "tiny.json", "--no-notebook", "--detach")["run_id"]
+    start = ("run", "tiny.json", "--no-notebook", "--detach", "--once", "mine")
+    run_id = call(*start)["run_id"]
     assert time.monotonic() - began < 20
+    again = call(*start)
+    assert (again["run_id"], again["new"]) == (run_id, False)
+    assert call(*start, "-p", "seed=2", code=2)["error"]["problems"][0]["code"] == "once.other_wish"
     assert call("wait", run_id, "--timeout", "0.1", code=5)["state"] in ("starting", "running")
     until = time.monotonic() + 90
     while not call("status", run_id)["progress"]["step"]:

@@ -93,7 +93,12 @@ def test_a_killed_run_is_lost_and_resumes(write_case: Callable[..., str]) -> Non
     told = until(run, lambda told: told["state"] == "lost")
     assert told["exit_code"] == 5
     first = process_of(run)
-    resume_detached(run)
+    command = [sys.executable, "-m", "tunebook.cli", "resume", run.run_id, "--detach", "--json"]
+    agents = [subprocess.Popen(command, stdout=-1, stderr=-1) for _ in range(3)]
+    answers = [json.loads(agent.communicate()[0]) for agent in agents]
+    assert sorted(agent.returncode for agent in agents) == [0, 2, 2], answers
+    codes = [a["error"]["problems"][0]["code"] for a in answers if "error" in a]
+    assert codes == ["run.still_running"] * 2
     assert process_of(run) != first
     told = wait_for(run, 120)
     assert (told["state"], told["resumed"]) == ("succeeded", 1), told
@@ -101,21 +106,14 @@ def test_a_killed_run_is_lost_and_resumes(write_case: Callable[..., str]) -> Non
 
 
 @pytest.mark.slow
-def test_a_run_is_stopped_with_its_result_and_aborted_without(
-    write_case: Callable[..., str],
-) -> None:
-    case = write_case(1000)
-    kept, ended = start(case), start(case)
-    for run in (kept, ended):
-        until(run, trains)
-    assert stop(kept)["outcome"] == "accepted"
-    assert stop(ended, abort=True)["outcome"] == "accepted"
-    assert wait_for(kept, 60)["state"] == "succeeded"
-    told = wait_for(ended, 60)
+def test_a_run_is_aborted_without_a_result(write_case: Callable[..., str]) -> None:
+    run = start(write_case(1000))
+    until(run, trains)
+    assert stop(run, abort=True)["outcome"] == "accepted"
+    told = wait_for(run, 60)
     assert (told["state"], told["exit_code"]) == ("stopped", 5)
-    assert kept.read_record().report is not None
-    assert ended.read_record().report is None
-    assert stop(ended, abort=True)["outcome"] == "ended"
+    assert run.read_record().report is None
+    assert stop(run, abort=True)["outcome"] == "ended"
 
 
 @pytest.mark.slow
@@ -166,22 +164,26 @@ def test_a_mistake_leaves_nothing_behind(write_case: Callable[..., str]) -> None
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize("broken", ["begin_in", "_start"])
-def test_a_disk_that_is_full_leaves_nothing_behind(
-    write_case: Callable[..., str], monkeypatch: pytest.MonkeyPatch, broken: str
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+from tunebook.cli import main
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("room", [0, 300, 1500])
+def test_where_nothing_more_can_be_written_nothing_is_left_behind(
+    write_case: Callable[..., str], room: int
 ) -> None:
-    import errno
-
-    from tunebook.records import write_problem
-
-    def full(*_: Any) -> int:
-        error = OSError(errno.ENOSPC, "No space left on device")
-        raise MachineError(write_problem(Path("runs"), error))
-
-    monkeypatch.setattr(f"tunebook.handles.starting.{broken}", full)
-    with pytest.raises(MachineError) as caught:
-        start(write_case())
-    assert caught.value.problems[0].found == "No space left on device"
+    """The case, the record and the job are written in turn; there is no room for one of them."""
+    arguments = ["run", write_case(), "--detach", "--json"]
+    command = [sys.executable, "-B", "-c", FULL, str(room), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 6, result.stdout + result.stderr
+    (problem,) = json.loads(result.stdout)["error"]["problems"]
+    assert problem["code"] == "environment.not_writable"
     assert [*Path("runs").glob("*/*")] == []
 
 

@@ -17,6 +17,7 @@ import click
 
 from tunebook import __version__
 from tunebook.cli.answers import Answer, print_answer, print_json, say, show_warning
+from tunebook.cli.summaries import SUMMARIES
 from tunebook.errors import (
     EXIT_CODES,
     ConfigError,
@@ -208,7 +209,18 @@ class Application(CommandGroup):
             return None
         module = importlib.import_module(COMMANDS[cmd_name])
         found: click.Command = getattr(module, f"{cmd_name}_command")
+        found.short_help = found.short_help or SUMMARIES.get(cmd_name)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without loading those whose summary is known."""
+        rows = [(name, SUMMARIES.get(name) or self._summary(ctx, name)) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(80) if found else ""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

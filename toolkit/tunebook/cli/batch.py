@@ -54,7 +54,7 @@ class BatchCommand(Command):
         return super().parse_args(ctx, gather(args))
 
 
-@click.command("batch", cls=BatchCommand, short_help="Run a plan, or a grid over a case.")
+@click.command("batch", cls=BatchCommand)
 @click.argument("names", nargs=-1, required=True, metavar="PLAN.yaml | CASE …")
 @click.option("--grid", multiple=True, metavar=GROUP, help="All combinations: seed=1..5 a=x,y.")
 @click.option("--zip", "zips", multiple=True, metavar=GROUP, help="Side by side: a=1,2 b=x,y.")

@@ -25,7 +25,7 @@ def _epilog() -> str:
     return "\b\n" + "\n".join(f"{name:<10}  {each.__doc__}" for name, each in CONTROLS.items())
 
 
-@command("control", short_help="Steer a run: pause, resume, stop, set a rate, …", epilog=_epilog())
+@command("control", epilog=_epilog())
 @click.argument("run")
 @click.argument("action")
 @click.argument("values", nargs=-1, metavar="[SETTING=VALUE ... | TEXT]")

@@ -9,7 +9,7 @@ from tunebook.cli.application import Settings, command
 from tunebook.errors import MachineError, Problem
 
 
-@command("doctor", short_help="See whether packages, kernels, disk and network are in order.")
+@command("doctor")
 @click.option("--no-network", is_flag=True, help="Don't try to reach the model hub.")
 @click.pass_obj
 def doctor_command(settings: Settings, no_network: bool) -> Answer:

@@ -14,17 +14,17 @@ from tunebook.cli.answers import SCHEMA_VERSION, Answer, table
 from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.history import chosen_run, next_commands, place_option
 from tunebook.errors import Problem, StoppedError, TunebookError
-from tunebook.records import RunDirectory
 
 if TYPE_CHECKING:
     from tunebook.handles import LogPiece
+    from tunebook.records import RunDirectory
 
 SECONDS = click.FloatRange(min=0, max=10 * 365 * 24 * 3600)
 LOOK_SECONDS = 0.2
 LINES = 100
 
 
-@command("status", short_help="Say what state a run is in, and how far it has come.")
+@command("status")
 @click.argument("run", default="last")
 @click.pass_obj
 def status_command(settings: Settings, run: str) -> Answer:
@@ -40,7 +40,7 @@ def status_command(settings: Settings, run: str) -> Answer:
     return _answer(settings, told)
 
 
-@command("wait", short_help="Wait until a run has ended.")
+@command("wait")
 @click.argument("run", default="last")
 @click.option(
     "--timeout", type=SECONDS, metavar="SECONDS", help="Wait so long at most (default: for ever)."
@@ -58,7 +58,7 @@ def wait_command(settings: Settings, run: str, timeout: float | None) -> Answer:
     return _answer(settings, told, _still_running(told, timeout) or _error(told))
 
 
-@command("stop", short_help="End a run, with what it has come to.")
+@command("stop")
 @click.argument("run", default="last")
 @click.option("--abort", is_flag=True, help="End it at once, without a result; it can be resumed.")
 @click.option(
@@ -92,7 +92,7 @@ def stop_command(
     return Answer(f"{answer.text}\n{text}", answer.data, hints=answer.hints)
 
 
-@command("logs", short_help="Print what a run has printed.")
+@command("logs")
 @click.argument("run", default="last")
 @click.option(
     "--since",
@@ -157,17 +157,20 @@ def _write(settings: Settings, lines: Sequence[str]) -> None:
 def _answer(
     settings: Settings, told: Mapping[str, Any], error: TunebookError | None = None
 ) -> Answer:
+    from tunebook.records import RunDirectory
+
     run, state = RunDirectory(Path(told["path"])), told["state"]
-    done = state == "succeeded"
-    commands = next_commands(settings, run) if done else next_for(settings, run.run_id, state)
+    commands = next_for(settings, run, state)
     hints = [f"next: {line}" for line in commands]
     return Answer(_text(told), {**told, "next": commands}, error, hints)
 
 
-def next_for(settings: Settings, run_id: str, state: str) -> list[str]:
+def next_for(settings: Settings, run: RunDirectory, state: str) -> list[str]:
     """Returns what to type next about a run in a state."""
+    if state == "succeeded":
+        return next_commands(settings, run)
     place = place_option(settings)
-    return [f"tunebook {line.format(run_id)}{place}" for line in NEXT[state]]
+    return [f"tunebook {line.format(run.run_id)}{place}" for line in NEXT[state]]
 
 
 _ON = ("wait {} --timeout 600", "logs {} --since 0", "stop {}")

@@ -32,7 +32,7 @@ FILES = (
 )
 
 
-@command("runs", short_help="List the runs.")
+@command("runs")
 @click.pass_obj
 def runs_command(settings: Settings) -> Answer:
     """List the runs, oldest first; one whose record is damaged is shown as such."""
@@ -67,7 +67,7 @@ def _why(error: ConfigError) -> str:
     return f"{error.problems[0].code}: {error.problems[0].found}"
 
 
-@command("show", short_help="Show a run: result, settings, files.")
+@command("show")
 @click.argument("run")
 @click.pass_obj
 def show_command(settings: Settings, run: str) -> Answer:

@@ -12,7 +12,7 @@ from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import DRY, dry_run_option, group
 
 
-@group("kernel", short_help="Kernels that start with everything imported.")
+@group("kernel")
 def kernel_command() -> None:
     """Kernels that start with torch and the rest imported: forks of a server in the background.
 

@@ -18,7 +18,7 @@ MOST_ROWS = 50
 MOST_REASONS = 10
 
 
-@command("leaderboard", short_help="Rank the runs of a batch.")
+@command("leaderboard")
 @click.argument("batch")
 @click.option("--score", metavar="NAME", help="What to rank by (default: the primary score).")
 @click.option(

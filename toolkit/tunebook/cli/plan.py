@@ -14,7 +14,7 @@ from tunebook.cli.history import place_option
 from tunebook.cli.validate import case_text, parameter_option
 
 
-@command("plan", short_help="Say what a run would be: data, steps, time, memory.")
+@command("plan")
 @click.argument("case")
 @parameter_option
 @click.option("--no-notebook", is_flag=True, help="Of a run of the library, without a notebook.")

@@ -22,7 +22,7 @@ ALONE = ("case", "plan")
 """What there is one of, whatever plugins there are."""
 
 
-@command("plugins", short_help="List the plugins, and why one cannot be used.")
+@command("plugins")
 @click.pass_obj
 def plugins_command(settings: Settings) -> Answer:
     """List the plugins with kind, distribution and version, and why one cannot be used."""
@@ -38,7 +38,7 @@ def _row(plugin: PluginInfo) -> tuple[str, ...]:
     return plugin.name, plugin.kind, distribution, "no", plugin.why_not
 
 
-@command("schema", short_help="Print the JSON Schema of a case or of a plugin's settings.")
+@command("schema")
 @click.argument("kind", default="case")
 @click.argument("name", required=False)
 @click.pass_obj
@@ -75,7 +75,7 @@ def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
     return Problem("usage.invalid", where, "a NAME", f"only `{kind}`", did_you_mean("", names))
 
 
-@command("describe", short_help="Explain a plugin, `case` or `plan`, or all that there is.")
+@command("describe")
 @click.argument("name", required=False)
 @click.pass_context
 def describe_command(context: click.Context, name: str | None) -> Answer:

@@ -14,7 +14,7 @@ from tunebook.cli.history import place_option
 HEADER = ("rank", "run", "strategy", "seed", "validation", "test", "against the nearest baseline")
 
 
-@command("results", short_help="Rank the runs that succeeded.")
+@command("results")
 @click.option("--case", metavar="NAME", help="Only runs of this case.")
 @click.option(
     "--top", type=click.IntRange(1, 1000), default=10, show_default=True, help="Of each table."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,15 +12,15 @@ from tunebook.cli.answers import Answer
 from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.batch import executor_options, is_batch, resume_batch
 from tunebook.cli.history import chosen_run
-from tunebook.cli.run import answer_about, answer_started, time_options
+from tunebook.cli.run import answer_about, answer_started, limits_of, time_options
 from tunebook.errors import ConfigError, Problem
-from tunebook.handles import resume_detached
-from tunebook.notebooks.launch import Limits, check_resumable, is_complete, resume
-from tunebook.records import RunDirectory
-from tunebook.states import run_state
+
+if TYPE_CHECKING:
+    from tunebook.notebooks.launch import Limits
+    from tunebook.records import RunDirectory
 
 
-@command("resume", short_help="Go on with a run or a batch that was cut short.")
+@command("resume")
 @click.argument("name", metavar="RUN | BATCH")
 @time_options
 @executor_options
@@ -31,8 +31,8 @@ from tunebook.states import run_state
 def resume_command(
     context: click.Context,
     name: str,
-    timeout: float,
-    start_timeout: float,
+    timeout: float | None,
+    start_timeout: float | None,
     detach: bool,
     dry_run: bool,
     **of_batch: Any,
@@ -49,19 +49,27 @@ def resume_command(
         _refuse(context, name, "batch", ("timeout", "start_timeout", "detach"))
         return resume_batch(settings, name, dry_run=dry_run, **of_batch)
     _refuse(context, name, "run", [*of_batch])
-    directory = chosen_run(settings, name)
-    directory = RunDirectory(directory.path.resolve())
-    limits = Limits(timeout, start_timeout)
+
+    from tunebook.notebooks.launch import is_complete
+    from tunebook.records import RunDirectory
+
+    directory = RunDirectory(chosen_run(settings, name).path.resolve())
+    limits = limits_of(timeout=timeout, start_timeout=start_timeout)
     complete = is_complete(directory) if detach or dry_run else False
     if dry_run:
         return _would_resume(settings, directory, complete)
     if detach and not complete:
+        from tunebook.handles import resume_detached
+
         return answer_started(settings, resume_detached(directory, limits=limits))
     return _resume_run(settings, directory, limits)
 
 
 def _would_resume(settings: Settings, directory: RunDirectory, complete: bool) -> Answer:
     """Returns what a run would go on from."""
+    from tunebook.notebooks.launch import check_resumable
+    from tunebook.states import run_state
+
     check_resumable(directory, settings.host())
     state = run_state(directory)
     kept = sum(each.name.isdecimal() for each in directory.checkpoints.glob("[0-9]*"))
@@ -78,6 +86,8 @@ def _would_resume(settings: Settings, directory: RunDirectory, complete: bool) -
 
 
 def _resume_run(settings: Settings, directory: RunDirectory, limits: Limits) -> Answer:
+    from tunebook.notebooks.launch import resume
+
     started = time.time()
     directory, _ = resume(directory, settings.host(), limits=limits, debug=settings.debug)
     return answer_about(settings, directory, time.time() - started)

@@ -6,6 +6,7 @@ end, and another one go on with the run by its id.
 
 from tunebook.handles.logs import LogPiece, last_lines, logs_since
 from tunebook.handles.looking import state_of, wait_for
+from tunebook.handles.once import start_once
 from tunebook.handles.ranking import results
 from tunebook.handles.starting import resume_detached, start_detached
 from tunebook.handles.stopping import stop
@@ -17,6 +18,7 @@ __all__ = [
     "results",
     "resume_detached",
     "start_detached",
+    "start_once",
     "state_of",
     "stop",
     "wait_for",
