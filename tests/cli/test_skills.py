@@ -27,6 +27,7 @@ WORDS = {
     "A": "a.ipynb",
     "B": "b.ipynb",
     "HASH": "0",
+    "KEY": "one",
     "DIR": ".",
     "COMMAND": "run",
     "…": "medical_coding",

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -155,7 +154,9 @@ def test_an_agent_finds_mends_runs_compares_and_reports(folder: Path) -> None:
     for scores in report["scores"]:
         (primary,) = scores.values()
         assert primary["low"] <= primary["value"] <= primary["high"]
-    assert {"score", "this_run", "difference", "low", "high", "interval_excludes_0"} <= report["differences"][0].keys()
+    assert {"score", "this_run", "difference", "low", "high", "interval_excludes_0"} <= report[
+        "differences"
+    ][0].keys()
     transcript = report["transcript"]
     assert transcript["calls"] <= 20
     assert transcript["received"] < 30_000

@@ -13,7 +13,7 @@ from tunebook.cli.application import Settings, command
 from tunebook.errors import ConfigError, MachineError, Problem
 
 
-@command("mcp", short_help="Serve tools to an agent, on standard input and output.")
+@command("mcp")
 @click.option(
     "--workspace",
     type=click.Path(path_type=Path),

@@ -25,7 +25,7 @@ SHOWN = 60
 """Signs of a value that a table shows."""
 
 
-@group("nb", short_help="Look at, check and change notebooks by program.")
+@group("nb")
 def nb_command() -> None:
     """Look at, check and change notebooks without opening them.
 

@@ -38,7 +38,7 @@ tunebook describe --json                                # cases, plugins, settin
 tunebook describe lora --json                           # one plugin, with every setting it has
 tunebook validate CASE -p preset=smoke -p strategy=lora --json   # reads no data, trains nothing
 tunebook plan CASE -p preset=smoke -p strategy=lora --json       # data, steps, time, memory, hash
-tunebook run CASE -p preset=smoke -p strategy=lora --detach --json   # returns run_id at once
+tunebook run CASE -p preset=smoke -p strategy=lora --detach --once KEY --json   # returns run_id
 tunebook wait RUN_ID --timeout 600 --json               # exit code of the run; 5: still going on
 tunebook logs RUN_ID --since 0 --json                   # go on from `next`
 tunebook results --case CASE --json                     # ranked, in groups that can be compared
@@ -48,7 +48,8 @@ tunebook resume RUN_ID --json                           # what was cut short goe
 - Begin with `preset=smoke`: seconds instead of minutes, to see that everything works. Its scores
   mean nothing.
 - Set anything by its path: `-p training.epochs=2`. `tunebook describe case` lists the paths.
-- `run … --plan HASH` refuses to run anything but what was planned.
+- `run … --plan HASH` refuses to run anything but what was planned. The same `--once KEY` again,
+  after a call that was cut off, tells of the run that is there and starts no second one.
 - Many runs: `tunebook batch CASE --grid seed=0..4 strategy=full,lora --dry-run --json`, then
   without `--dry-run`. The same command again goes on with the same batch and repeats nothing.
 - Steer a run with `tunebook control RUN_ID set learning_rate=1e-5`; `tunebook stop RUN_ID` ends it

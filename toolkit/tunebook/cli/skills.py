@@ -11,7 +11,7 @@ from tunebook.cli.application import dry_run_option, group
 from tunebook.errors import ConfigError, MachineError, Problem
 
 
-@group("skills", short_help="Teach a coding agent to drive tunebook.")
+@group("skills")
 def skills_command() -> None:
     """Teach a coding agent to drive tunebook, by a file that agents look for in a project."""
 

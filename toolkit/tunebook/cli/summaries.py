@@ -32,5 +32,8 @@ SUMMARIES: Mapping[str, str] = {
     "doctor": "See whether packages, kernels, disk and network are in order.",
     "cache": "Look at what runs share, or make room.",
     "kernel": "Kernels that start with everything imported.",
+    "nb": "Look at, check and change notebooks by program.",
+    "mcp": "Serve tools to an agent, on standard input and output.",
+    "skills": "Teach a coding agent to drive tunebook.",
 }
 """By command."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
-from filelock import FileLock
-
-from tunebook.errors import ConfigError, MachineError, Problem
+from tunebook.errors import ConfigError, Problem
 from tunebook.mcp.workspace import Workspace
 from tunebook.notebooks.launch import Limits
-from tunebook.records import RunDirectory, write_atomically, write_problem
-
-TOKENS = ".tokens"
-"""Folder of the runs folder that says which run a token has started."""
+from tunebook.records import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -36,14 +31,17 @@ def start(workspace: Workspace, wanted: Start, token: str) -> dict[str, Any]:
     Raises:
         TunebookError: What is wanted is wrong, or can't be started; nothing is left behind.
     """
+    from tunebook.handles import start_once
+
     if bool(wanted.case) == bool(wanted.resume):
         found = "both" if wanted.case else "neither"
         problem = ("mcp.argument", "run_start", "a case, or a run to resume", found)
         raise ConfigError(Problem(*problem, "give one of `case` and `resume`"))
-    make = _resume if wanted.resume else _launch
+    make = partial(_resume if wanted.resume else _launch, workspace, wanted)
     if not token:
-        return _told(workspace, make(workspace, wanted), new=True)
-    return _once(workspace, token, lambda: make(workspace, wanted))
+        return _told(workspace, make(), new=True)
+    run, new = start_once(token, asdict(wanted), workspace.runs_dir, make)
+    return _told(workspace, run, new=new)
 
 
 def _launch(workspace: Workspace, wanted: Start) -> RunDirectory:
@@ -90,25 +88,10 @@ def _limits(wanted: Start) -> Limits:
     return Limits() if wanted.timeout is None else Limits(timeout=wanted.timeout)
 
 
-def _once(workspace: Workspace, token: str, make: Callable[[], RunDirectory]) -> dict[str, Any]:
-    """Makes a run for a token, or finds the one that it has made; two at once wait in turn."""
-    folder = workspace.runs_dir / TOKENS
-    note = folder / hashlib.sha256(token.encode("utf-8", "backslashreplace")).hexdigest()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MachineError(write_problem(folder, error)) from error
-    with FileLock(folder / ".lock"):
-        if note.exists():
-            return _told(workspace, workspace.run(note.read_text("utf-8")), new=False)
-        run = make()
-        write_atomically(note, run.run_id)
-    return _told(workspace, run, new=True)
-
-
 def _told(workspace: Workspace, run: RunDirectory, *, new: bool) -> dict[str, Any]:
     from tunebook.handles import state_of
 
+    workspace.check_inside(run.path, "token")
     told = state_of(run)
     keep = ("run_id", "state", "case", "strategy", "seed")
     about = {key: told[key] for key in keep if told[key] is not None}
