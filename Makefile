@@ -41,8 +41,9 @@ lint: $(VENV)/.dev
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 # the core's tests on transformers 5, without adapters and dask; plans, kernels, the cache and the
-# docs are the same there, so that their tests are left to the first lane
-SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache tests/docs
+# MCP server and the docs are the same there, so that their tests are left to the first lane
+SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache \
+  tests/mcp_server tests/docs
 test-tf5: .venv-tf5/.core
 	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters" $(SAME_ON_TF5:%=--ignore=%)
 

@@ -33,6 +33,7 @@ def test_the_wheel_holds_cases_notebooks_and_templates(tmp_path: Path) -> None:
     data = next(name.split("/")[0] for name in names if ".data/" in name)
     assert {
         "tunebook/py.typed",
+        "tunebook/.agents/skills/tunebook/SKILL.md",
         "tunebook/evaluation/templates/report.html.j2",
         *(f"tunebook_plugins/cases/{name}.yaml" for name in CASES),
         *(f"{data}/data/share/tunebook/notebooks/{name}.ipynb" for name in NOTEBOOKS),

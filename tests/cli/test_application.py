@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from tunebook.cli.application import COMMANDS, application
+from tunebook.cli.summaries import SUMMARIES
 from tunebook.errors import ExitCode
 
 Invoke = Callable[..., Any]
@@ -26,7 +29,7 @@ def tunebook_strategies():
 
 
 def test_every_command_is_there_and_has_help(invoke: Invoke) -> None:
-    assert len(COMMANDS) == 22
+    assert len(COMMANDS) == 31
     listing = invoke("--help").stdout
     for name in COMMANDS:
         assert f"  {name} " in listing
@@ -34,6 +37,19 @@ def test_every_command_is_there_and_has_help(invoke: Invoke) -> None:
         assert result.exit_code == 0
         for option in ("--json", "--debug", "--plugin", "--runs-dir"):
             assert option in result.stdout
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    assert [*SUMMARIES] == [*COMMANDS]
+    code = "import sys, atexit; atexit.register(lambda: print(*sys.modules)); "
+    code += "from tunebook.cli import main; main(['--help'])"
+    listing = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = {*listing.stdout.splitlines()[-1].split()}
+    assert "tunebook.cli.application" in loaded
+    assert loaded & {*COMMANDS.values()} == set()
+    assert all(f"  {summary}" in listing.stdout for summary in SUMMARIES.values())
 
 
 def test_version(invoke: Invoke) -> None:
@@ -170,9 +186,6 @@ def test_exit_codes_and_streams_of_the_real_command(tunebook: Callable[..., Any]
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     command = f"{sys.executable} -c 'from tunebook.cli import main; main()' schema | head -c 1"
     result = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False

@@ -27,8 +27,11 @@ def test_this_environment_is_in_order(invoke: Invoke) -> None:
     assert {each["level"] for each in told["findings"]} <= {"ok", "note"}
     names = {each["name"] for each in told["findings"]}
     assert {"packages", "plugins", "processor", "memory", "kernel", "runs", "cache", "hub"} <= names
-    assert len(LOOKS) == 6
-    assert all(each["fix"] for each in told["findings"] if each["level"] == "wrong")
+    assert {"versions", "GPU"} <= names
+    assert len(LOOKS) == 7
+    assert all(each["fix"] for each in told["findings"] if each["level"] != "ok")
+    assert {"python", "torch", "transformers"} <= told["versions"].keys()
+    assert {"cpu", "cores", "gpu", "memory_gb"} <= told["hardware"].keys()
 
 
 @pytest.mark.parametrize(
@@ -36,6 +39,7 @@ def test_this_environment_is_in_order(invoke: Invoke) -> None:
     [
         ("ipykernel", "7.0.1", "ipykernel 7.0.1", 'pip install "ipykernel!=7.0.*"'),
         ("transformers", "5.23.0", "transformers 5.23.0", "environment of its own"),
+        ("asyncio", "3.4.3", "asyncio 3.4.3", "pip uninstall asyncio"),
         ("numpy", "1.0", "numpy 1.0", 'pip install "numpy>=1.26"'),
         ("papermill", None, "papermill", 'pip install "papermill>=2.6"'),
     ],
@@ -56,7 +60,7 @@ def test_packages_that_do_harm_are_named(
     found = [each for each in examine(tmp_path, network=False) if each.level == "wrong"]
     assert name in {each.name for each in found}
     assert any(fix in each.fix for each in found if each.name == name)
-    assert len(KNOWN_BAD) == 3
+    assert len(KNOWN_BAD) == 4
 
 
 def test_a_broken_plugin_is_told_with_its_fix(invoke: Invoke, tmp_path: Path) -> None:
@@ -89,3 +93,35 @@ def test_the_hub_is_asked_with_patience_of_seconds(
     assert "can't be reached" in named(examine(tmp_path), "hub").found
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert named(examine(tmp_path), "hub").found.startswith("HF_HUB_OFFLINE is set")
+
+
+@pytest.mark.parametrize(
+    ("driver", "cuda", "level", "fix"),
+    [
+        (False, None, "ok", ""),
+        (True, None, "note", "install the build of torch for your CUDA"),
+        (True, "12.8", "note", "run nvidia-smi"),
+    ],
+)
+def test_a_gpu_that_is_not_used_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    driver: bool,
+    cuda: str | None,
+    level: str,
+    fix: str,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(doctor, "DRIVER", tmp_path if driver else tmp_path / "none")
+    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    found = doctor._graphics(None)
+    assert (found.level, found.fix[: len(fix)]) == (level, fix)
+
+
+def test_more_threads_than_cores_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = doctor.hardware()
+    monkeypatch.setattr(doctor, "hardware", lambda: {**about, "threads": 64, "cores": 2})
+    found = named(examine(tmp_path, network=False), "threads")
+    assert (found.level, found.fix) == ("note", "export OMP_NUM_THREADS=2")

@@ -152,7 +152,7 @@ def test_time_and_memory_are_those_of_earlier_runs(form: CaseForm, tmp_path: Pat
     from tunebook.records import RunDirectory, RunRecord
 
     form.runs_dir = tmp_path
-    assert "no earlier runs" in form.estimate()
+    assert form.estimate() == "time: nothing measured yet"
     for seconds in (100.0, 200.0, 900.0):
         run = RunDirectory.create(tmp_path, "medical_coding", "full")
         record = RunRecord(
@@ -163,7 +163,9 @@ def test_time_and_memory_are_those_of_earlier_runs(form: CaseForm, tmp_path: Pat
                 status="succeeded", seconds={"total": seconds}, peak_memory_mb=seconds * 10
             )
         )
-    assert form.estimate() == "3 earlier runs took 3 min 20 s and up to 9,000 MB"
+    told = form.estimate()
+    assert told.startswith("time: about 3 min 20 s (1 min 40 s to 15 min 00 s), up to 9,000 MB")
+    assert "from 3 runs of the same case and strategy, off by" in told
 
 
 def test_a_form_starts_its_run(tiny_bert: Path, tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ def test_a_form_starts_its_run(tiny_bert: Path, tmp_path: Path) -> None:
     assert run.record.seed == 5
     assert form._shown.children == (form.live.panel.widget,)
     form._check()
-    assert form.estimate().startswith("1 earlier runs took")
+    assert "from 1 run of the same settings" in form.estimate()
 
 
 def test_a_case_that_is_not_there() -> None:

@@ -209,7 +209,7 @@ def ask(run: RunDirectory, control: Control, by: str) -> str:
         ConfigError: Nobody works on the run, or it can't be steered.
         MachineError: The file can't be written to.
     """
-    _check_steerable(run)
+    check_steerable(run)
     request_id = secrets.token_hex(6)
     asked = {"id": request_id, "time": time.time(), "by": by, **_json_of(control)}
     path = run.control_file
@@ -246,7 +246,8 @@ def answers(run: RunDirectory) -> dict[str, ControlAnswered]:
     return {event.request: event for event in events if isinstance(event, ControlAnswered)}
 
 
-def _check_steerable(run: RunDirectory) -> None:
+def check_steerable(run: RunDirectory) -> None:
+    """Raises ConfigError where nobody works on a run, or it is one of several processes."""
     record = run.read_record()
     processes = record.hardware.get("processes")
     if processes:

@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from tunebook.cache.places import cache_root
-from tunebook.environment import hardware
+from tunebook.environment import hardware, package_versions
 from tunebook.host import PluginHost
 from tunebook.kernels.spec import installed
 
@@ -28,6 +28,7 @@ LEAST_FREE_GB = 5.0
 LEAST_MEMORY_GB = 4.0
 HUB = ("huggingface.co", 443)
 HUB_SECONDS = 3.0
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class KnownBad:
         why: What goes wrong.
         fix: What to install.
         beside: Another package that has to be there for it to matter.
+        level: ``wrong`` where tunebook itself comes to harm.
     """
 
     package: str
@@ -67,6 +69,7 @@ class KnownBad:
     why: str
     fix: str
     beside: str = ""
+    level: Level = "note"
 
 
 KNOWN_BAD = (
@@ -75,6 +78,14 @@ KNOWN_BAD = (
         "==7.0.*",
         "a thread that updates a widget raises LookupError: panels stand still",
         'pip install "ipykernel!=7.0.*"',
+        level="wrong",
+    ),
+    KnownBad(
+        "asyncio",
+        ">=0",
+        "a package from the registry takes the place of Python's own module",
+        "pip uninstall asyncio",
+        level="wrong",
     ),
     KnownBad(
         "transformers",
@@ -82,6 +93,7 @@ KNOWN_BAD = (
         "the adapters library works on transformers 4 alone",
         'pip install "tunebook[adapters]" in an environment of its own',
         beside="adapters",
+        level="wrong",
     ),
     KnownBad(
         "transformers",
@@ -116,6 +128,12 @@ class Place:
     network: bool
 
 
+def versions(_: Place) -> Iterator[Finding]:
+    """Yields the versions of Python and of what shapes a result."""
+    told = ", ".join(f"{name} {found}" for name, found in package_versions().items())
+    yield Finding("versions", "ok", told)
+
+
 def packages(_: Place) -> Iterator[Finding]:
     """Yields packages that are missing, too old, or known to do harm."""
     needed = [Requirement(text) for text in requires("tunebook") or []]
@@ -128,8 +146,7 @@ def packages(_: Place) -> Iterator[Finding]:
         found = _version(bad.package)
         matters = not bad.beside or _version(bad.beside)
         if found and matters and SpecifierSet(bad.versions).contains(found, prereleases=True):
-            level: Level = "wrong" if bad.beside or bad.package == "ipykernel" else "note"
-            yield Finding(f"{bad.package} {found}", level, bad.why, bad.fix)
+            yield Finding(f"{bad.package} {found}", bad.level, bad.why, bad.fix)
 
 
 def plugins(place: Place) -> Iterator[Finding]:
@@ -145,20 +162,40 @@ def plugins(place: Place) -> Iterator[Finding]:
 
 def machine(_: Place) -> Iterator[Finding]:
     """Yields processor, precision and memory."""
-    about = hardware()
-    import torch
+    from tunebook.training.precision import choose_precision
 
-    fast = torch.ops.mkldnn._is_mkldnn_bf16_supported() if about["gpu"] is None else True
+    about = hardware()
+    precision = choose_precision("auto")
     yield Finding(
         "processor",
         "ok",
-        f"{about['cpu']}, {about['cores']} cores, GPU: {about['gpu'] or 'none'}, "
-        f"bf16 {'in hardware' if fast else 'is not faster here'}",
+        f"{about['cpu']}, {about['cores']} cores, {about['threads']} threads, "
+        f"{precision.name}: {precision.why}",
     )
+    yield _graphics(about["gpu"])
+    if about["threads"] > (about["cores"] or about["threads"]):
+        found = f"{about['threads']} threads on {about['cores']} cores take turns"
+        yield Finding("threads", "note", found, f"export OMP_NUM_THREADS={about['cores']}")
     memory = float(about["memory_gb"])
     few = memory < LEAST_MEMORY_GB
     fix = f"lower training.batch_size; {LEAST_MEMORY_GB:g} GB are enough for small encoders"
     yield Finding("memory", "note" if few else "ok", f"{memory:g} GB", fix if few else "")
+
+
+def _graphics(name: str | None) -> Finding:
+    """Returns the GPU that torch uses, or why it uses none that may be there."""
+    import torch
+
+    if name is not None:
+        return Finding("GPU", "ok", name)
+    driver = DRIVER.exists() or shutil.which("nvidia-smi") is not None
+    if driver and torch.version.cuda is None:
+        fix = "install the build of torch for your CUDA, see pytorch.org/get-started"
+        return Finding("GPU", "note", "there is a driver, and this torch is for the CPU", fix)
+    if driver:
+        fix = "run nvidia-smi: the driver may be older than torch's CUDA, or the GPU hidden"
+        return Finding("GPU", "note", "there is a driver, and torch finds no GPU", fix)
+    return Finding("GPU", "ok", "none: models run on the CPU")
 
 
 def kernels(_: Place) -> Iterator[Finding]:
@@ -194,10 +231,11 @@ def network(place: Place) -> Iterator[Finding]:
     """Yields whether models and data can be fetched."""
     offline = [n for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE") if os.environ.get(n)]
     if offline:
-        yield Finding("hub", "note", f"{' and '.join(offline)} is set: only what is cached loads")
+        found = f"{' and '.join(offline)} is set: only what is cached loads"
+        yield Finding("hub", "note", found, f"unset {' '.join(offline)} to fetch what is not")
         return
     if not place.network:
-        yield Finding("hub", "note", "not asked")
+        yield Finding("hub", "note", "not asked", "leave --no-network out to ask")
         return
     try:
         socket.create_connection(HUB, HUB_SECONDS).close()
@@ -210,6 +248,7 @@ def network(place: Place) -> Iterator[Finding]:
 
 
 LOOKS: tuple[Callable[[Place], Iterator[Finding]], ...] = (
+    versions,
     packages,
     plugins,
     machine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -20,6 +20,19 @@ class ExitCode(IntEnum):
     STOPPED = 5
     ENVIRONMENT = 6
     DIFFERENT = 7
+
+
+EXIT_CODES: Mapping[int, str] = {
+    ExitCode.OK: "it went well",
+    1: "an error that nobody foresaw",
+    ExitCode.CONFIG: "configuration, a parameter or the call is wrong; nothing was started",
+    ExitCode.DATA: "the data can't be used",
+    ExitCode.TRAINING: "training or evaluation went wrong",
+    ExitCode.STOPPED: "stopped by somebody, timed out, or still going on after the time to wait",
+    ExitCode.ENVIRONMENT: "a package, the network, disk, memory or a right is missing",
+    ExitCode.DIFFERENT: "a run that was repeated is another, or would be",
+}
+"""What the exit codes of all commands mean."""
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,22 @@ import hashlib
 import json
 import os
 import secrets
+import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tunebook.errors import ConfigError, Problem
 from tunebook.records import write_atomically
 
-RUNS, LAUNCHES = ".running.json", ".launched.json"
-"""Names of the files: of the process that runs the case, and of the one that has launched it."""
+RUNS, LAUNCHES, STARTS = ".running.json", ".launched.json", ".starting.json"
+"""Names of the files: of the process that runs the case, of the one that has launched it, and of
+one that has been started to launch it."""
+
+DETACHED = ".detached.json"
+"""Name of the file that remembers a process that was started apart, which may be signalled."""
 
 BEAT_SECONDS = 20.0
 SILENT_SECONDS = 120.0
@@ -43,21 +48,71 @@ def owned(folder: Path, name: str) -> Iterator[None]:
     """
     path = folder / name
     _take(path)
+    _leave(folder / STARTS)  # what was started has begun
     ended = threading.Event()
     threading.Thread(target=_beat, args=(path, ended), daemon=True).start()
     try:
         yield
     finally:
         ended.set()
-        with contextlib.suppress(OSError):
-            if _read(path) == _self():
-                path.unlink()
+        _leave(path)
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[Callable[[int], None]]:
+    """Owns a run until the process that is to work on it has been started.
+
+    Yields:
+        What hands the run over to a process, by its id; that process owns it until it begins, see
+        `owned`, or has died.
+
+    Raises:
+        ConfigError: Somebody works on the run.
+        MachineError: The folder cannot be written to.
+    """
+    path = folder / STARTS
+    _take(path)
+
+    def hand_over(pid: int) -> None:
+        for each in (folder / DETACHED, path):
+            write_atomically(each, json.dumps(_process(pid)))
+
+    try:
+        check_free(folder)
+        yield hand_over
+    finally:
+        _leave(path)
 
 
 def owner(folder: Path) -> dict[str, Any] | None:
-    """Returns who works on a run, None where nobody does any more."""
-    found = ((folder / name, _read(folder / name)) for name in (RUNS, LAUNCHES))
-    return next((who for path, who in found if who and _lives(path, who)), None)
+    """Returns who works on a run, None where nobody does any more.
+
+    A process that was started to work on it and asks here is told that nobody does yet.
+    """
+    return _living(folder, RUNS) or _living(folder, LAUNCHES) or _to_begin(folder)
+
+
+def is_starting(folder: Path) -> bool:
+    """Whether a run waits for a process that has been started and doesn't work on it yet."""
+    begun = _living(folder, RUNS) or _living(folder, LAUNCHES)
+    return not begun and _to_begin(folder) is not None
+
+
+def is_launched(folder: Path) -> bool:
+    """Whether the process that has launched a run lives, which has the last word on it."""
+    return _living(folder, LAUNCHES) is not None
+
+
+def end_detached(folder: Path) -> bool:
+    """Asks the process that was started apart for a run to end; False where it isn't there."""
+    who = _living(folder, DETACHED)
+    if who is None or who.get("machine") != _machine():
+        return False
+    try:
+        os.kill(int(who["pid"]), signal.SIGTERM)
+    except OSError:
+        return False
+    return True
 
 
 def check_free(folder: Path) -> None:
@@ -73,6 +128,23 @@ def last_beat(folder: Path) -> float | None:
         return (folder / RUNS).stat().st_mtime
     except OSError:
         return None
+
+
+def _living(folder: Path, name: str) -> dict[str, Any] | None:
+    who = _read(folder / name)
+    return who if who and _lives(folder / name, who) else None
+
+
+def _to_begin(folder: Path) -> dict[str, Any] | None:
+    who = _living(folder, STARTS)
+    return None if who == _self() else who
+
+
+def _leave(path: Path) -> None:
+    """Removes a file that names this process."""
+    with contextlib.suppress(OSError):
+        if _read(path) == _self():
+            path.unlink()
 
 
 def _take(path: Path) -> None:
@@ -137,7 +209,11 @@ def _lives(path: Path, who: dict[str, Any]) -> bool:
 
 
 def _self() -> dict[str, Any]:
-    return {"pid": os.getpid(), "began": _began(os.getpid()), "machine": _machine()}
+    return _process(os.getpid())
+
+
+def _process(pid: int) -> dict[str, Any]:
+    return {"pid": pid, "began": _began(pid), "machine": _machine()}
 
 
 def _began(pid: int) -> float | None:

@@ -187,6 +187,10 @@ class RunDirectory:
         return self.path / "control.jsonl"
 
     @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
     def launch_file(self) -> Path:
         return self.path / "launch.json"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -178,6 +179,18 @@ class TrainingConfig(Section):
     early_stopping: EarlyStopping | None = Field(
         None, description="Stop when the validation score stops improving; null to train on."
     )
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """Returns the optimiser steps of one pass over `rows` inputs."""
+        batches = -(-rows // self.batch_size)
+        return max(1, -(-batches // self.gradient_accumulation))
+
+    def planned_steps(self, rows: int) -> int:
+        """Returns the optimiser steps of the whole training, none where there are no epochs."""
+        if not self.epochs:
+            return 0
+        steps = max(math.ceil(self.epochs * self.steps_per_epoch(rows)), self.min_steps)
+        return min(steps, self.max_steps or steps)
 
 
 class CheckpointConfig(Section):

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.batch.entry import Entry
-from tunebook.batch.validation import Validated, settings_digest
-from tunebook.errors import ConfigError
+from tunebook.batch.validation import Validated
+from tunebook.estimates import measured_runs
 from tunebook.progress import duration
-from tunebook.records import iter_records
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,7 @@ def _earlier(runs_dir: Path) -> tuple[Times, Times]:
     """Returns the times of earlier runs, by their settings and by case and strategy."""
     by_settings: dict[Any, dict[str, float]] = defaultdict(dict)
     by_strategy: dict[Any, dict[str, float]] = defaultdict(dict)
-    for run, record in iter_records(runs_dir):
-        if isinstance(record, ConfigError) or record.status != "succeeded" or not record.finished:
-            continue
-        seconds = record.finished - record.started
-        if seconds < 0:  # the clock was set back
-            continue
-        by_strategy[record.case, record.strategy][str(run.path)] = seconds
-        try:
-            by_settings[settings_digest(run.read_case())][str(run.path)] = seconds
-        except ConfigError:
-            continue
+    for run in measured_runs(runs_dir):
+        by_strategy[run.case, run.strategy][str(run.run.path)] = run.seconds
+        by_settings[run.settings][str(run.run.path)] = run.seconds
     return by_settings, by_strategy

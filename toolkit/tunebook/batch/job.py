@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +36,7 @@ class Job:
     Attributes:
         mode: Begin the run, or go on from its last checkpoint.
         folder: Where to work, since relative paths of a case begin there.
+        processes: How many train the model together.
     """
 
     mode: Literal["launch", "resume"]
@@ -45,11 +46,16 @@ class Job:
     plugin_files: Sequence[str]
     limits: Mapping[str, Any]
     folder: str
+    processes: int = 1
 
     def write(self, run: RunDirectory) -> Path:
         path = run.path / JOB
         write_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
         return path
+
+    @classmethod
+    def read(cls, path: Path) -> Job:
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,7 @@ def read_conclusion(run: RunDirectory) -> Conclusion | None:
 def _conclude(run: RunDirectory, path: Path) -> Conclusion:
     kills = oom_kills()
     try:
-        job = Job(**json.loads(path.read_text(encoding="utf-8")))
-        record = _carry_out(run, job)
+        record = carry_out_job(run, Job.read(path))
         error = _of_memory(run, record) if oom_kills() > kills else error_of(record)
     except TunebookError as raised:
         error = raised
@@ -94,7 +99,12 @@ def _conclude(run: RunDirectory, path: Path) -> Conclusion:
     return Conclusion(int(error.exit_code), error.to_dict()) if error else Conclusion(ExitCode.OK)
 
 
-def _carry_out(run: RunDirectory, job: Job) -> RunRecord:
+def carry_out_job(run: RunDirectory, job: Job) -> RunRecord:
+    """Does what a job says in a run's directory; returns the final record.
+
+    Raises:
+        TunebookError: It could not begin.
+    """
     if Path(job.folder).is_dir():  # another machine may not have it
         os.chdir(job.folder)
     host = PluginHost(files=job.plugin_files)
@@ -103,6 +113,7 @@ def _carry_out(run: RunDirectory, job: Job) -> RunRecord:
         return resume(run, host, limits=limits, debug=True)[1]
     plan = make_plan(host, job.case, job.parameters, with_notebook=job.with_notebook)
     record = begin_in(run, plan.case)
+    plan = replace(plan, processes=job.processes)
     return carry_out(
         run, record, plan, host, plugin_files=job.plugin_files, limits=limits, debug=True
     )

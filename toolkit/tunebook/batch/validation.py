@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tunebook.batch.entry import Entry
 from tunebook.batch.values import canonical, in_words
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, MachineError, Problem, TunebookError
+from tunebook.estimates import settings_digest
 from tunebook.host import PluginHost
 from tunebook.notebooks.launch import Plan, Planner
 from tunebook.schema import CaseSchema
@@ -67,12 +66,6 @@ def validate_entries(
         strategies[entry.key] = (found.case, found.strategy)
     validator.raise_problems()
     return Validated(tuple(kept.values()), settings, strategies, same)
-
-
-def settings_digest(case: Mapping[str, Any]) -> str:
-    """Returns a digest of a case without its seed."""
-    rest = {key: value for key, value in case.items() if key != "seed"}
-    return hashlib.sha256(canonical(rest).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ import click
 
 from tunebook import __version__
 from tunebook.cli.answers import Answer, print_answer, print_json, say, show_warning
+from tunebook.cli.summaries import SUMMARIES
 from tunebook.errors import (
+    EXIT_CODES,
     ConfigError,
     ExitCode,
     MachineError,
@@ -38,7 +40,13 @@ COMMANDS: Mapping[str, str] = {
     "check": "tunebook.cli.check",
     "matrix": "tunebook.cli.matrix",
     "new": "tunebook.cli.new",
+    "plan": "tunebook.cli.plan",
     "run": "tunebook.cli.run",
+    "status": "tunebook.cli.handles",
+    "wait": "tunebook.cli.handles",
+    "logs": "tunebook.cli.handles",
+    "stop": "tunebook.cli.handles",
+    "results": "tunebook.cli.results",
     "runs": "tunebook.cli.history",
     "show": "tunebook.cli.history",
     "watch": "tunebook.cli.watch",
@@ -53,6 +61,9 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "tunebook.cli.doctor",
     "cache": "tunebook.cli.cache",
     "kernel": "tunebook.cli.kernel",
+    "nb": "tunebook.cli.nb",
+    "mcp": "tunebook.cli.mcp",
+    "skills": "tunebook.cli.skills",
 }
 """By command, the module that holds it as ``<command>_command``."""
 INTERNAL_ERROR = 1
@@ -149,6 +160,17 @@ class Command(click.Command):
             return super().invoke(ctx)
 
 
+DRY = "nothing was written: this is a dry run"
+"""What a command says that would have written something."""
+
+
+def dry_run_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the option of commands that write or end something."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, and do nothing.")(
+        function
+    )
+
+
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], Command]:
     """Returns the decorator that makes a function a command of this application."""
     return click.command(name, cls=Command, **attributes)
@@ -188,7 +210,18 @@ class Application(CommandGroup):
             return None
         module = importlib.import_module(COMMANDS[cmd_name])
         found: click.Command = getattr(module, f"{cmd_name}_command")
+        found.short_help = found.short_help or SUMMARIES.get(cmd_name)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without loading those whose summary is known."""
+        rows = [(name, SUMMARIES.get(name) or self._summary(ctx, name)) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(80) if found else ""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -228,7 +261,8 @@ def _report(error: BaseException, *, as_json: bool) -> int:
         return ExitCode.CONFIG
     known = in_one_shape(error)
     if as_json:
-        print_json({"error": known.to_dict()}, sys.stdout)
+        # one line, as it may be the last of those that a command has written
+        print_json({"error": known.to_dict()}, sys.stdout, one_line=True)
     say(f"error: {known}")
     return INTERNAL_ERROR if isinstance(known, UnexpectedError) else known.exit_code
 
@@ -273,6 +307,8 @@ def _usage_problem(error: click.UsageError) -> Problem:
 application = Application(
     name="tunebook",
     help="Turns a pretrained Transformer into a model of one domain, in re-runnable notebooks.",
+    epilog="\b\nExit codes:\n"
+    + "\n".join(f"  {int(code)}  {meaning}" for code, meaning in EXIT_CODES.items()),
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     params=common_options(),

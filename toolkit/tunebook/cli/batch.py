@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import Answer, say, table
-from tunebook.cli.application import Command, Settings
+from tunebook.cli.application import DRY, Command, Settings
 from tunebook.cli.batch_arguments import Given, executor_content, gather, plan_from
 from tunebook.cli.run import SECONDS
 from tunebook.cli.validate import parameter_option
@@ -54,7 +54,7 @@ class BatchCommand(Command):
         return super().parse_args(ctx, gather(args))
 
 
-@click.command("batch", cls=BatchCommand, short_help="Run a plan, or a grid over a case.")
+@click.command("batch", cls=BatchCommand)
 @click.argument("names", nargs=-1, required=True, metavar="PLAN.yaml | CASE …")
 @click.option("--grid", multiple=True, metavar=GROUP, help="All combinations: seed=1..5 a=x,y.")
 @click.option("--zip", "zips", multiple=True, metavar=GROUP, help="Side by side: a=1,2 b=x,y.")
@@ -115,6 +115,7 @@ def resume_batch(
     executor: str | None = None,
     executor_settings: Sequence[str] = (),
     retry_failed: bool = False,
+    dry_run: bool = False,
 ) -> Answer:
     """Goes on with a batch, and answers as `tunebook batch` does.
 
@@ -124,6 +125,7 @@ def resume_batch(
         executor: Another executor than the plan's.
         executor_settings: Its settings, as KEY=VALUE.
         retry_failed: Whether runs that failed by themselves are tried again.
+        dry_run: Whether to say only what would be run.
     """
     from tunebook.batch.folder import find_batch
     from tunebook.batch.plan import make_batch_plan
@@ -142,6 +144,9 @@ def resume_batch(
             file.content.get("executor"),
         )
         plan = make_batch_plan(host, {**file.content, "executor": chosen})
+        if dry_run:
+            prepared = _prepare(settings, host, plan, folder.batch_id)
+            return _dry_run(settings, host, plan, prepared, retry_failed)
         return _drive(settings, host, folder, plan.executor, retry_failed)
     except TunebookError as error:
         return Answer("", {"event": "summary"}, error, one_line=True)
@@ -317,7 +322,7 @@ def _dry_run(
         "estimate": estimate.to_dict(),
         "runs": [entry_data(entry) for entry in wanted],
     }
-    return Answer("\n".join(lines).strip(), data, hints=["nothing was written: this is a dry run"])
+    return Answer("\n".join(lines).strip(), data, hints=[DRY], one_line=True)
 
 
 def _cells(entry: Any) -> tuple[str, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 100
 
 
-@command("batches", short_help="List the batches, or show how far one is.")
+@command("batches")
 @click.argument("batch", required=False)
 @click.pass_obj
 def batches_command(settings: Settings, batch: str | None) -> Answer:

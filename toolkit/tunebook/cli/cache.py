@@ -23,7 +23,7 @@ SHOWN = 12
 DAYS = 86400.0
 
 
-@group("cache", short_help="Look at what runs share, or make room.")
+@group("cache")
 def cache_command() -> None:
     """What is kept between runs: tokens, features, states of frozen layers, baselines.
 

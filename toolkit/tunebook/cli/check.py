@@ -21,7 +21,7 @@ WIDEST_REASON = 80
 """Signs of a reason in the table; a failure is told in full below it."""
 
 
-@command("check", short_help="Check that a plugin keeps the contract of its kind.")
+@command("check")
 @click.argument("name")
 @click.option("--kind", help="Only plugins of this kind, such as strategy.")
 @click.option("--quick", is_flag=True, help="Leave out what starts processes or reads real models.")

@@ -9,9 +9,9 @@ import click
 
 from tunebook.cases import parse_parameters
 from tunebook.cli.answers import Answer
-from tunebook.cli.application import Settings, command
+from tunebook.cli.application import DRY, Settings, command, dry_run_option
 from tunebook.cli.history import chosen_run
-from tunebook.controls import CONTROLS, ask, await_answer, control_of
+from tunebook.controls import CONTROLS, ask, await_answer, check_steerable, control_of
 from tunebook.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _epilog() -> str:
     return "\b\n" + "\n".join(f"{name:<10}  {each.__doc__}" for name, each in CONTROLS.items())
 
 
-@command("control", short_help="Steer a run: pause, resume, stop, set a rate, …", epilog=_epilog())
+@command("control", epilog=_epilog())
 @click.argument("run")
 @click.argument("action")
 @click.argument("values", nargs=-1, metavar="[SETTING=VALUE ... | TEXT]")
@@ -37,10 +37,17 @@ def _epilog() -> str:
     metavar="SECONDS",
     help="How long to wait for what becomes of it; it stays asked.",
 )
+@dry_run_option
 @click.option("--by", default="cli", show_default=True, help="Who asks, for the record.")
 @click.pass_obj
 def control_command(
-    settings: Settings, run: str, action: str, values: Sequence[str], wait: float, by: str
+    settings: Settings,
+    run: str,
+    action: str,
+    values: Sequence[str],
+    wait: float,
+    dry_run: bool,
+    by: str,
 ) -> Answer:
     """Ask something of RUN while it trains: it is done between two steps, and recorded.
 
@@ -49,6 +56,10 @@ def control_command(
     """
     control = _control(action, values)
     directory = chosen_run(settings, run)
+    if dry_run:
+        check_steerable(directory)
+        told = {"run_id": directory.run_id, "action": action, "arguments": control.arguments}
+        return Answer(f"would ask for `{control}`", {**told, "state": "dry_run"}, hints=[DRY])
     request_id = ask(directory, control, by)
     answer = await_answer(directory, request_id, wait)
     data = {

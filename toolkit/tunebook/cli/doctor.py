@@ -9,7 +9,7 @@ from tunebook.cli.application import Settings, command
 from tunebook.errors import MachineError, Problem
 
 
-@command("doctor", short_help="See whether packages, kernels, disk and network are in order.")
+@command("doctor")
 @click.option("--no-network", is_flag=True, help="Don't try to reach the model hub.")
 @click.pass_obj
 def doctor_command(settings: Settings, no_network: bool) -> Answer:
@@ -18,6 +18,7 @@ def doctor_command(settings: Settings, no_network: bool) -> Answer:
     The exit code is 6 where something is wrong, and 0 where there are only notes.
     """
     from tunebook.doctor import examine
+    from tunebook.environment import hardware, package_versions
 
     found = examine(settings.runs_dir, settings.host, network=not no_network)
     wrong = [each for each in found if each.level == "wrong"]
@@ -25,7 +26,12 @@ def doctor_command(settings: Settings, no_network: bool) -> Answer:
     for each in found:
         rows.append((each.level, each.name, each.found))
         rows += [("", "", f"→ {each.fix}")] if each.fix else []
-    data = {"healthy": not wrong, "findings": [each.to_dict() for each in found]}
+    data = {
+        "healthy": not wrong,
+        "findings": [each.to_dict() for each in found],
+        "versions": package_versions(),
+        "hardware": hardware(),
+    }
     problems = [
         Problem("environment.doctor", each.name, "nothing in the way", each.found, each.fix)
         for each in wrong

@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from tunebook.records import EvalReport, RunDirectory, RunRecord
 
 HEADER = ("run", "case", "strategy", "seed", "status", "started", "time", "result")
-FILES = ("notebook", "report", "model", "predictions", "errors", "figures", "events_file")
+FILES = (
+    "notebook",
+    "report",
+    "model",
+    "predictions",
+    "errors",
+    "figures",
+    "events_file",
+    "log_file",
+)
 
 
-@command("runs", short_help="List the runs.")
+@command("runs")
 @click.pass_obj
 def runs_command(settings: Settings) -> Answer:
     """List the runs, oldest first; one whose record is damaged is shown as such."""
@@ -58,7 +67,7 @@ def _why(error: ConfigError) -> str:
     return f"{error.problems[0].code}: {error.problems[0].found}"
 
 
-@command("show", short_help="Show a run: result, settings, files.")
+@command("show")
 @click.argument("run")
 @click.pass_obj
 def show_command(settings: Settings, run: str) -> Answer:
@@ -101,10 +110,15 @@ def _relative(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def place_option(settings: Settings) -> str:
+    """Returns what a suggested command needs so that it looks where this one did."""
+    place = settings.runs_dir_given
+    return f" --runs-dir {shlex.quote(place)}" if place else ""
+
+
 def next_commands(settings: Settings, run: RunDirectory) -> list[str]:
     """Returns what to type to see and to use a run."""
-    place = settings.runs_dir_given
-    where = f" --runs-dir {shlex.quote(place)}" if place else ""
+    where = place_option(settings)
     commands = [f"tunebook show {run.run_id}{where}"]
     if run.model.is_dir():
         tasks = run.read_record().tasks

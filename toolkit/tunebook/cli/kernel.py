@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import group
+from tunebook.cli.application import DRY, dry_run_option, group
 
 
-@group("kernel", short_help="Kernels that start with everything imported.")
+@group("kernel")
 def kernel_command() -> None:
     """Kernels that start with torch and the rest imported: forks of a server in the background.
 
@@ -21,6 +21,7 @@ def kernel_command() -> None:
 
 
 @kernel_command.command("install", short_help="Make warm kernels a choice in Jupyter.")
+@dry_run_option
 @click.option("--user", is_flag=True, help="For the user, whatever environment Jupyter runs in.")
 @click.option(
     "--prefix",
@@ -28,24 +29,28 @@ def kernel_command() -> None:
     metavar="DIR",
     help="Below DIR (default: the environment of this Python).",
 )
-def install_command(user: bool, prefix: Path | None) -> Answer:
+def install_command(user: bool, prefix: Path | None, dry_run: bool) -> Answer:
     """Install the kernelspec tunebook-warm for this Python; again does no harm."""
-    from tunebook.kernels.spec import NAME, install
+    from tunebook.kernels.spec import NAME, install, place
 
     if user and prefix:
         raise click.UsageError("give --user or --prefix, not both")
-    folder = install(user=user, prefix=prefix)
-    data = {"name": NAME, "path": str(folder)}
-    return Answer(f"kernel {NAME} is in {folder}", data, hints=[f"next: papermill -k {NAME} …"])
+    folder = (place if dry_run else install)(user=user, prefix=prefix)
+    data = {"dry_run": dry_run, "name": NAME, "path": str(folder)}
+    verb, hint = ("would be", DRY) if dry_run else ("is", f"next: papermill -k {NAME} …")
+    return Answer(f"kernel {NAME} {verb} in {folder}", data, hints=[hint])
 
 
 @kernel_command.command("uninstall", short_help="Take the choice away again.")
-def uninstall_command() -> Answer:
+@dry_run_option
+def uninstall_command(dry_run: bool) -> Answer:
     """Remove the kernelspec tunebook-warm wherever Jupyter finds it."""
-    from tunebook.kernels.spec import uninstall
+    from tunebook.kernels.spec import installed, uninstall
 
-    removed = [str(folder) for folder in uninstall()]
-    return Answer("\n".join(f"removed {path}" for path in removed), {"removed": removed})
+    gone = [str(folder) for folder in (installed if dry_run else uninstall)()]
+    verb = "would remove" if dry_run else "removed"
+    data = {"dry_run": dry_run, "removed": gone}
+    return Answer("\n".join(f"{verb} {path}" for path in gone), data, hints=[DRY] * dry_run)
 
 
 @kernel_command.command("status", short_help="Show kernelspec and servers.")
@@ -63,11 +68,13 @@ def status_command() -> Answer:
 
 
 @kernel_command.command("stop", short_help="End the servers.")
-def stop_command() -> Answer:
+@dry_run_option
+def stop_command(dry_run: bool) -> Answer:
     """End all servers of this user. Kernels that run go on, and their server ends after them."""
-    servers, why = _ask("stop")
-    text = why or f"servers stopped: {len(servers)}"
-    return Answer(text, {"stopped": servers, "unavailable": why or None})
+    servers, why = _ask("status" if dry_run else "stop")
+    text = why or f"servers {'that would be ' * dry_run}stopped: {len(servers)}"
+    data = {"dry_run": dry_run, "stopped": servers, "unavailable": why or None}
+    return Answer(text, data, hints=[DRY] * dry_run)
 
 
 def _ask(wish: str) -> tuple[list[dict[str, Any]], str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import Settings, command
+from tunebook.cli.application import Settings, command, dry_run_option
 
 if TYPE_CHECKING:
     from tunebook.batch.board import Results
@@ -18,7 +18,7 @@ MOST_ROWS = 50
 MOST_REASONS = 10
 
 
-@command("leaderboard", short_help="Rank the runs of a batch.")
+@command("leaderboard")
 @click.argument("batch")
 @click.option("--score", metavar="NAME", help="What to rank by (default: the primary score).")
 @click.option(
@@ -27,12 +27,15 @@ MOST_REASONS = 10
     default="validation",
     help="Which rows the order is made by; choosing by test makes the first look too good.",
 )
+@dry_run_option
 @click.pass_obj
-def leaderboard_command(settings: Settings, batch: str, score: str | None, by: str) -> Answer:
+def leaderboard_command(
+    settings: Settings, batch: str, score: str | None, by: str, dry_run: bool
+) -> Answer:
     """Rank the runs of BATCH: an id, its beginning, a folder, or `last`.
 
     Writes leaderboard.html, .csv and .json of the batch anew; with --score or --by the ranking is
-    only printed, and the files stay as they are.
+    only printed, and the files stay as they are, as with --dry-run.
     """
     from tunebook.batch.folder import find_batch
 
@@ -47,7 +50,7 @@ def leaderboard_command(settings: Settings, batch: str, score: str | None, by: s
     host = settings.host()
     results = collect(folder.path, entries, score=score, by=by, host=host)  # type: ignore[arg-type]
     hints = []
-    if score is None and by == "validation":
+    if score is None and by == "validation" and not dry_run:
         write_results(results)
         hints = [f"written: {folder.path / HTML}"]
     data = {**to_json(results), "path": str(folder.path)}

@@ -24,7 +24,7 @@ gives the same logits; it is not legal when the run is refused before a model is
 """
 
 
-@command("matrix", short_help="Try strategies on every task, family and head, as a table.")
+@command("matrix")
 @click.argument("strategies", nargs=-1)
 @click.pass_obj
 def matrix_command(settings: Settings, strategies: tuple[str, ...]) -> Answer:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row = tuple[str, Any]
 
 
-@command("predict", short_help="Classify texts with the model of a run.")
+@command("predict")
 @click.argument("run")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--file", type=click.Path(path_type=Path), help="A .txt, .csv or .jsonl file.")

@@ -22,7 +22,7 @@ ALONE = ("case", "plan")
 """What there is one of, whatever plugins there are."""
 
 
-@command("plugins", short_help="List the plugins, and why one cannot be used.")
+@command("plugins")
 @click.pass_obj
 def plugins_command(settings: Settings) -> Answer:
     """List the plugins with kind, distribution and version, and why one cannot be used."""
@@ -38,7 +38,7 @@ def _row(plugin: PluginInfo) -> tuple[str, ...]:
     return plugin.name, plugin.kind, distribution, "no", plugin.why_not
 
 
-@command("schema", short_help="Print the JSON Schema of a case or of a plugin's settings.")
+@command("schema")
 @click.argument("kind", default="case")
 @click.argument("name", required=False)
 @click.pass_obj
@@ -75,12 +75,20 @@ def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
     return Problem("usage.invalid", where, "a NAME", f"only `{kind}`", did_you_mean("", names))
 
 
-@command("describe", short_help="Explain a plugin, `case` or `plan`, and its settings.")
-@click.argument("name")
-@click.pass_obj
-def describe_command(settings: Settings, name: str) -> Answer:
-    """Explain a plugin, a `case` or the `plan` of a batch: what it is and every setting it has."""
+@command("describe")
+@click.argument("name", required=False)
+@click.pass_context
+def describe_command(context: click.Context, name: str | None) -> Answer:
+    """Explain a plugin, a `case` or the `plan` of a batch: what it is and every setting it has.
+
+    Without NAME it is all that there is: plugins with the schema of their settings, cases with
+    their presets, commands with their options, controls, exit codes, and the shape of errors.
+    """
     from tunebook.reference import reference
+
+    settings: Settings = context.obj
+    if name is None:
+        return _whole(context, settings)
 
     content = _plan_reference() if name == "plan" else reference(settings.host(), name)
     content["fields"] = [
@@ -88,6 +96,26 @@ def describe_command(settings: Settings, name: str) -> Answer:
         for row in content.get("fields", ())
     ]
     return Answer(_reference_text(content), content)
+
+
+def _whole(context: click.Context, settings: Settings) -> Answer:
+    """Returns all that there is to call and to write."""
+    from tunebook.cli.commands import commands_of
+    from tunebook.surface import surface
+
+    content = surface(settings.host())
+    data = {**content, "commands": commands_of(context.find_root())}
+    rows = {
+        "commands": [each["name"] for each in data["commands"]],
+        "cases": [each["name"] for each in data["cases"]],
+        "controls": [*data["controls"]],
+    }
+    kinds = dict.fromkeys(each["kind"] for each in data["plugins"])
+    for kind in kinds:
+        rows[kind] = [each["name"] for each in data["plugins"] if each["kind"] == kind]
+    lines = [(kind, ", ".join(names)) for kind, names in rows.items()]
+    lines += [(f"exit {code}", meaning) for code, meaning in data["exit_codes"].items()]
+    return Answer(table(lines), data, hints=["next: tunebook describe NAME", "or add --json"])
 
 
 def _plan_reference() -> dict[str, Any]:

@@ -10,10 +10,8 @@ import click
 from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.cli.history import chosen_run
-from tunebook.cli.run import time_options
+from tunebook.cli.run import limits_of, time_options
 from tunebook.errors import NotIdenticalError, Problem, shorten
-from tunebook.notebooks.launch import Limits
-from tunebook.notebooks.verdict import error_of
 
 if TYPE_CHECKING:
     from tunebook.records import RunDirectory
@@ -23,13 +21,23 @@ SHOWN = 64
 """Characters of a value that a table shows."""
 
 
-@command("rerun", short_help="Repeat a run, and say whether the result is identical.")
+@command("rerun")
 @click.argument("run")
-@click.option("--check-only", is_flag=True, help="Compare data and environment; train nothing.")
+@click.option(
+    "--check-only",
+    "--dry-run",
+    "check_only",
+    is_flag=True,
+    help="Compare data and environment; train and write nothing.",
+)
 @time_options
 @click.pass_obj
 def rerun_command(
-    settings: Settings, run: str, check_only: bool, timeout: float, start_timeout: float
+    settings: Settings,
+    run: str,
+    check_only: bool,
+    timeout: float | None,
+    start_timeout: float | None,
 ) -> Answer:
     """Repeat RUN into a new run directory, as it was launched: its case, seed and notebook.
 
@@ -43,9 +51,8 @@ def rerun_command(
     repeatable = Repeatable.of(directory, settings.host())
     if check_only:
         return _checked(directory, repeatable.check())
-    again, found = repeatable.repeat(
-        settings.runs_dir.resolve(), Limits(timeout, start_timeout), debug=settings.debug
-    )
+    limits = limits_of(timeout=timeout, start_timeout=start_timeout)
+    again, found = repeatable.repeat(settings.runs_dir.resolve(), limits, debug=settings.debug)
     return _compared(directory, again, found)
 
 
@@ -59,6 +66,8 @@ def _checked(run: RunDirectory, found: Reproduction) -> Answer:
 def _compared(run: RunDirectory, again: RunDirectory, found: Reproduction | None) -> Answer:
     about: dict[str, Any] = {"run_id": run.run_id, "again": again.run_id, "path": str(again.path)}
     if found is None:
+        from tunebook.notebooks.verdict import error_of
+
         record = again.read_record()
         text = f"run {again.run_id} {record.status.replace('_', ' ')}: there is nothing to compare"
         return Answer(text, about | {"identical": None}, error_of(record))

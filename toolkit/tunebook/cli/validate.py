@@ -24,7 +24,7 @@ parameter_option = click.option(
 )
 
 
-@command("validate", short_help="Check a case and print its settings.")
+@command("validate")
 @click.argument("case")
 @parameter_option
 @click.pass_obj

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.2
 
 
-@command("watch", short_help="Watch a run that is under way.")
+@command("watch")
 @click.argument("run", default="last")
 @click.pass_obj
 def watch_command(settings: Settings, run: str) -> Answer:
@@ -47,7 +47,7 @@ def watch_command(settings: Settings, run: str) -> Answer:
     return Answer(f"{directory.run_id}: {status}", data, hints=_next(directory, status))
 
 
-@command("events", short_help="Print what has happened in a run.")
+@command("events")
 @click.argument("run", default="last")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
 @click.option(

@@ -38,13 +38,18 @@ def install(*, user: bool = False, prefix: Path | None = None) -> Path:
     Raises:
         MachineError: It cannot be written.
     """
-    folder = _kernels_folder(user, prefix) / NAME
+    folder = place(user=user, prefix=prefix)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(write_problem(folder, error)) from error
     write_atomically(folder / "kernel.json", json.dumps(kernel_spec(), indent=1) + "\n")
     return folder
+
+
+def place(*, user: bool = False, prefix: Path | None = None) -> Path:
+    """Returns the folder that `install` writes to."""
+    return _kernels_folder(user, prefix) / NAME
 
 
 def uninstall() -> list[Path]:

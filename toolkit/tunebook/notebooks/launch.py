@@ -15,10 +15,10 @@ from typing import Any
 
 from tunebook.cases import CaseResolver
 from tunebook.config import CaseConfig
-from tunebook.errors import TunebookError
+from tunebook.errors import ConfigError, TunebookError
 from tunebook.host import PluginHost
 from tunebook.notebooks.launched import Launched
-from tunebook.notebooks.parameters import case_parameters, parameters_for, read_parameters
+from tunebook.notebooks.parameters import parameters_for, read_parameters, settings_of_case
 from tunebook.notebooks.processes import check_processes, run_processes
 from tunebook.notebooks.supervision import (
     DEFAULT_START_TIMEOUT,
@@ -88,7 +88,6 @@ class Planner:
         self._resolver = CaseResolver(host, name, schema)
         self.notebook = self._resolver.file.notebook if with_notebook else None
         self._listed = read_parameters(self.notebook) if self.notebook else {}
-        self._own = self._listed.keys() - {*CaseConfig.model_fields, "preset"}
 
     def plan(self, given: Mapping[str, Any]) -> Plan:
         """Returns what to run.
@@ -99,8 +98,7 @@ class Planner:
         if self.notebook is None:
             return Plan(self._resolver.resolve(given), None, {})
         injected = parameters_for(self.notebook, given, self._listed)
-        values = case_parameters(self._listed, injected)
-        of_case = {key: value for key, value in values.items() if key not in self._own}
+        of_case = settings_of_case(self._listed, injected)
         return Plan(self._resolver.resolve(of_case), self.notebook, injected)
 
 
@@ -195,13 +193,7 @@ def resume(
         ConfigError: Somebody works on the run, a newer tunebook wrote it, or what it was launched
             with is damaged or gone. Nothing has been changed then.
     """
-    check_free(run.path)
-    check_readable(run)
-    launched = Launched.of(run)
-    content = run.read_case()
-    if launched.plugin_files and launched.notebook is None:
-        host = PluginHost(files=launched.plugin_files)
-    case = CaseSchema(host).validate(content)
+    host, case, launched = check_resumable(run, host)
     record = earlier_record(run, blank_record(run, case))
     if _complete(run, record):
         return run, record
@@ -212,6 +204,34 @@ def resume(
         return run, _carried_out(
             run, record, plan, host, launched.plugin_files, limits, debug, resumes=True
         )
+
+
+def check_resumable(run: RunDirectory, host: PluginHost) -> tuple[PluginHost, CaseConfig, Launched]:
+    """Returns what a run can be taken up with: its plugins, its case, how it was launched.
+
+    Raises:
+        ConfigError: As `resume` says.
+    """
+    check_free(run.path)
+    check_readable(run)
+    launched = Launched.of(run)
+    content = run.read_case()
+    if launched.plugin_files and launched.notebook is None:
+        host = PluginHost(files=launched.plugin_files)
+    return host, CaseSchema(host).validate(content), launched
+
+
+def is_complete(run: RunDirectory) -> bool:
+    """Whether nothing of a run is left to do.
+
+    Raises:
+        ConfigError: Its case is damaged.
+    """
+    try:
+        return _complete(run, run.read_record())
+    except ConfigError:
+        run.read_case()
+        return False
 
 
 def _complete(run: RunDirectory, record: RunRecord) -> bool:

@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.errors import Problem
-from tunebook.notebooks.parameters import cell_source, parameter_problems, read_notebook
+from tunebook.notebooks.parameters import (
+    cell_source,
+    metadata_of,
+    parameter_problems,
+    read_notebook,
+)
 
 MAX_CELL_LINES = 15
+STRIP = "run `tunebook nb strip`"
+FIX = "run `tunebook nb lint --fix`"
 Content = Mapping[str, Any]
 
 
@@ -23,8 +30,11 @@ def lint_notebook(path: str | Path) -> list[Problem]:
     Raises:
         ConfigError: It cannot be read as a notebook at all.
     """
-    path = Path(path)
-    content = read_notebook(path)
+    return lint_content(Path(path), read_notebook(Path(path)))
+
+
+def lint_content(path: Path, content: Content) -> list[Problem]:
+    """Returns what is wrong with the notebook that the file `path` holds."""
     problems = [problem for check in CHECKS for problem in check(path, content)]
     return problems + [
         problem
@@ -50,25 +60,25 @@ def _format(path: Path, content: Content) -> Iterator[Problem]:
 
 
 def _kernel(path: Path, content: Content) -> Iterator[Problem]:
-    name = content.get("metadata", {}).get("kernelspec", {}).get("name")
+    kernel = metadata_of(content).get("kernelspec")
+    name = kernel.get("name") if isinstance(kernel, dict) else None
     if name != "python3":
         yield _problem("kernel", str(path), "kernelspec python3", f"{name}", "choose Python 3")
 
 
 def _widgets(path: Path, content: Content) -> Iterator[Problem]:
-    if "widgets" in content.get("metadata", {}):
-        yield _problem("widget_state", str(path), "no widget state", "some", "run nbstripout")
+    if "widgets" in metadata_of(content):
+        yield _problem("widget_state", str(path), "no widget state", "some", STRIP)
 
 
 def _ids(path: Path, content: Content) -> Iterator[Problem]:
-    ids = Counter(cell.get("id") for cell in content["cells"])
+    given = (cell.get("id") for cell in content["cells"])
+    ids = Counter(name if isinstance(name, str) else None for name in given)
     if None in ids:
         found = f"{ids[None]} cells without one"
-        yield _problem(
-            "cell_id", str(path), "an id on every cell", found, "re-save in nbformat 4.5"
-        )
+        yield _problem("cell_id", str(path), "an id on every cell", found, FIX)
     for twice in (name for name, count in ids.items() if name is not None and count > 1):
-        yield _problem("cell_id", str(path), "ids that differ", f"`{twice}` twice", "re-save it")
+        yield _problem("cell_id", str(path), "ids that differ", f"`{twice}` twice", FIX)
 
 
 CHECKS: Sequence[Callable[[Path, Content], Iterator[Problem]]] = (
@@ -83,7 +93,7 @@ CHECKS: Sequence[Callable[[Path, Content], Iterator[Problem]]] = (
 def _cell_problems(where: str, cell: Content, before: Sequence[Content]) -> Iterator[Problem]:
     source = cell_source(cell)
     if cell.get("outputs") or cell.get("execution_count") is not None:
-        yield _problem("outputs", where, "no outputs or counts", "some", "run nbstripout")
+        yield _problem("outputs", where, "no outputs or counts", "some", STRIP)
     lines = len(source.strip().splitlines())
     if lines > MAX_CELL_LINES:
         fix = "split it, or move code into the library"
@@ -97,7 +107,7 @@ def _cell_problems(where: str, cell: Content, before: Sequence[Content]) -> Iter
 
 def _code_problems(where: str, source: str) -> Iterator[Problem]:
     try:
-        tree = ast.parse(_without_magics(source))
+        tree = ast.parse(without_magics(source))
     except (SyntaxError, ValueError) as error:
         yield _problem("syntax", where, "Python", str(error), "mend it")
         return
@@ -108,7 +118,8 @@ def _code_problems(where: str, source: str) -> Iterator[Problem]:
             yield _problem("definition", where, "a lesson", found, "move it into the library")
 
 
-def _without_magics(source: str) -> str:
+def without_magics(source: str) -> str:
+    """Returns the Python of a cell: lines for IPython or the shell are empty."""
     return "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
 
 

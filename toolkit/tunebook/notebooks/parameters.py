@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 
 TAG = "parameters"
@@ -22,14 +23,35 @@ def read_notebook(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such file, or it is no notebook.
     """
+    return notebook_content(path, read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Returns what a notebook's file holds, line ends as they are.
+
+    Raises:
+        ConfigError: There is no such file, or it holds no text.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes().decode("utf-8")
     except OSError as error:
-        names = [str(file) for file in path.parent.glob("*.ipynb")]
-        found = error.strerror or str(error)
+        names = [str(file) for file in path.parent.glob(f"*{path.suffix or '.ipynb'}")]
+        found, wanted = error.strerror or str(error), "a script" if path.suffix == ".py" else None
         raise ConfigError(
-            _problem("missing", path, "a notebook", found, did_you_mean(str(path), names))
+            _problem("missing", path, wanted or "a notebook", found, did_you_mean(str(path), names))
         ) from error
+    except ValueError as error:
+        raise ConfigError(_not_a_notebook(path, str(error))) from error
+
+
+def notebook_content(path: Path, text: str) -> dict[str, Any]:
+    """Returns the JSON of a notebook whose file holds `text`.
+
+    Raises:
+        ConfigError: It is no notebook.
+    """
+    try:
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(_not_a_notebook(path, str(error))) from error
     cells = content.get("cells") if isinstance(content, dict) else None
@@ -45,8 +67,15 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
         ConfigError: There isn't exactly one such cell, or it holds anything but assignments of
             literals of JSON types; with every such line.
     """
-    path = Path(path)
-    content = read_notebook(path)
+    return listed_parameters(Path(path), read_notebook(Path(path)))
+
+
+def listed_parameters(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the names and values in the parameters cell of the notebook in the file `path`.
+
+    Raises:
+        ConfigError: As `read_parameters` has it.
+    """
     problems = [*parameter_problems(path, content)]
     if problems:
         raise ConfigError(*problems)
@@ -59,14 +88,16 @@ def parameter_cells(content: Mapping[str, Any]) -> list[tuple[int, str]]:
     return [
         (number, cell_source(cell))
         for number, cell in enumerate(content["cells"], 1)
-        if cell.get("cell_type") == "code" and TAG in _tags(cell)
+        if cell.get("cell_type") == "code" and TAG in cell_tags(cell)
     ]
 
 
 def cell_source(cell: Mapping[str, Any]) -> str:
     """Returns a cell's source, which a notebook keeps as a text or as a list of lines."""
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(str(line) for line in source)
+    source = cell.get("source")
+    if isinstance(source, list):
+        return "".join(str(line) for line in source)
+    return source if isinstance(source, str) else ""
 
 
 def parameter_problems(path: Path, content: Mapping[str, Any]) -> Iterator[Problem]:
@@ -121,6 +152,14 @@ def case_parameters(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> d
     values = {**listed, **injected}
     overrides = values.pop(OVERRIDES, {})
     return {**values, **overrides}
+
+
+def settings_of_case(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters that are settings of a case: `case_parameters` without those that only
+    the notebook itself knows."""
+    own = listed.keys() - {*CaseConfig.model_fields, "preset"}
+    values = case_parameters(listed, injected)
+    return {key: value for key, value in values.items() if key not in own}
 
 
 def _injection_problems(
@@ -200,10 +239,16 @@ def is_json(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | str)
 
 
-def _tags(cell: Mapping[str, Any]) -> list[str]:
-    metadata = cell.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+def cell_tags(cell: Mapping[str, Any]) -> list[str]:
+    """Returns a cell's tags."""
+    tags = metadata_of(cell).get("tags")
     return tags if isinstance(tags, list) else []
+
+
+def metadata_of(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the metadata of a notebook or a cell; none where they are damaged."""
+    metadata = part.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _line_problem(where: str, line: int, source: str, found: str = "") -> Problem:

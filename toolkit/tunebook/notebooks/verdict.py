@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tunebook.errors import (
     ConfigError,
@@ -127,14 +128,17 @@ def conclude(run: RunDirectory, outcome: Outcome, blank: RunRecord) -> RunRecord
 
 def error_of(record: RunRecord) -> TunebookError | None:
     """Returns the error that a record holds, to be shown as if it had just been raised."""
-    if record.error is None:
-        return None
-    error_class = _class_named(str(record.error.get("type")))
+    return error_from(record.error, record.run_id) if record.error is not None else None
+
+
+def error_from(content: Mapping[str, Any], where: str) -> TunebookError:
+    """Returns an error from its one shape; `where` is the run that it is of."""
+    error_class = _class_named(str(content.get("type")))
     try:
-        return error_class(*(Problem(**problem) for problem in record.error["problems"]))
+        return error_class(*(Problem(**problem) for problem in content["problems"]))
     except (KeyError, TypeError, ValueError):
-        found = shorten(record.error)
-        return error_class(Problem("run.failed", record.run_id, "a run that succeeds", found, ""))
+        found = shorten(content)
+        return error_class(Problem("run.failed", where, "a run that succeeds", found, ""))
 
 
 def _place(outcome: Outcome) -> str:

@@ -143,7 +143,7 @@ def train(job: TrainingJob) -> TrainingResult:
     found = place.found if place else None
     if found is not None and found.done:
         return TrainingResult(**put_outcome(model, found))
-    total = planned_steps(job.config, len(job.train))
+    total = job.config.planned_steps(len(job.train))
     best = BestWeights(
         model, job.folder, job.primary, job.config.early_stopping, job.log, minimise=job.minimise
     )
@@ -178,7 +178,7 @@ def train(job: TrainingJob) -> TrainingResult:
     result = TrainingResult(
         steps,
         total,
-        steps / steps_per_epoch(job.config, len(job.train)),
+        steps / job.config.steps_per_epoch(len(job.train)),
         float(best.best if best.best is not None else math.nan),
         best.best_step,
         best.stopped_early,
@@ -190,20 +190,6 @@ def train(job: TrainingJob) -> TrainingResult:
         buffers = trainer.changed_buffers()
         place.write_end(steps, seconds, lambda: outcome(model, buffers, result.to_dict()))
     return result
-
-
-def steps_per_epoch(config: TrainingConfig, rows: int) -> int:
-    """Returns the optimiser steps of one pass over `rows` inputs."""
-    batches = -(-rows // config.batch_size)
-    return max(1, -(-batches // config.gradient_accumulation))
-
-
-def planned_steps(config: TrainingConfig, rows: int) -> int:
-    """Returns the optimiser steps of the whole training, none where there are no epochs."""
-    if not config.epochs:
-        return 0
-    steps = max(math.ceil(config.epochs * steps_per_epoch(config, rows)), config.min_steps)
-    return min(steps, config.max_steps or steps)
 
 
 class TrainingLoop(Resumable, Trainer):

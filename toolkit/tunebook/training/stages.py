@@ -21,7 +21,7 @@ from tunebook.training.callbacks import Reporter
 from tunebook.training.checkpoints import Checkpoints
 from tunebook.training.dropout import packed_dropout
 from tunebook.training.inputs import Batch, TokenInputs
-from tunebook.training.loop import TrainingJob, TrainingLoop, planned_steps, trainer_arguments
+from tunebook.training.loop import TrainingJob, TrainingLoop, trainer_arguments
 from tunebook.training.loop_state import outcome, put_outcome
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import encode_features
@@ -99,7 +99,7 @@ def run_stage(
         seed=seed,
         folder=folder,
     )
-    total = planned_steps(config, len(stage.inputs))
+    total = config.planned_steps(len(stage.inputs))
     trainer = StageLoop(
         job=job,
         model=stage.model,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import yaml
 from tunebook.cases import CaseResolver
 from tunebook.config import CaseConfig, Section
 from tunebook.errors import ConfigError, Problem, TunebookError
+from tunebook.estimates import Wanted, measured_runs, predict
 from tunebook.host import PluginHost
-from tunebook.progress import duration
-from tunebook.records import iter_records
 from tunebook.schema import PLUGIN_FIELDS
 from tunebook.widgets.fields import Field, fields_of
 from tunebook.widgets.live import LiveRun, start
@@ -243,19 +241,8 @@ class CaseForm:
     def estimate(self) -> str:
         """Returns what earlier runs of the case with this strategy took, as a sentence."""
         assert self.case is not None
-        root = Path(self.runs_dir or "runs")
-        earlier = [
-            record
-            for _, record in iter_records(root)
-            if not isinstance(record, ConfigError)
-            and record.status == "succeeded"
-            and (record.case, record.strategy) == (self.case.name, self.case.strategy.kind)
-        ]
-        if not earlier:
-            return "no earlier runs of this case and strategy to tell time and memory from"
-        seconds = statistics.median(record.seconds.get("total", 0.0) for record in earlier)
-        memory = max(record.peak_memory_mb or 0.0 for record in earlier)
-        return f"{len(earlier)} earlier runs took {duration(seconds)} and up to {memory:,.0f} MB"
+        earlier = measured_runs(Path(self.runs_dir or "runs"))
+        return f"time: {predict(earlier, Wanted.of(self.case))}"
 
 
 def as_yaml(form: CaseForm) -> str:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.config import CaseConfig
 from tunebook.controls import ask, await_answer, control_of
-from tunebook.errors import Problem, StoppedError
 from tunebook.events import ControlAnswered, Listener
 from tunebook.host import PluginHost
 from tunebook.notebooks.launch import begin_in
@@ -29,6 +28,7 @@ from tunebook.progress import Html, LineProgress, RunFollower
 from tunebook.records import RunDirectory, find_run
 from tunebook.resumption import place_of
 from tunebook.runs import Run
+from tunebook.states import State, lost, run_state
 from tunebook.widgets.showing import headless
 
 if TYPE_CHECKING:
@@ -103,13 +103,9 @@ class LiveRun:
         return owner(self.directory.path) is not None
 
     @property
-    def status(self) -> str:
-        """``starting``, ``running``, ``succeeded``, ``failed``, ``stopped``, ``timed_out``, or
-        ``lost`` where the record says running and nobody works on it."""
-        if not self.directory.record_file.exists():
-            return "starting" if self.running else "lost"
-        status = self.directory.read_record().status
-        return "lost" if status == "running" and not self.running else status
+    def status(self) -> State:
+        """What state it is in, see `tunebook.states`."""
+        return run_state(self.directory, None if self._thread is None else self.running)
 
     def ask(self, action: str, *, wait: float = 10.0, **arguments: Any) -> ControlAnswered | None:
         """Asks something of the run, see `tunebook.controls`; returns what became of it.
@@ -244,14 +240,8 @@ class LiveRun:
             raise self._error
         run = Run(self.directory)
         if run.record.status != "succeeded":
-            raise error_of(run.record) or _lost(run)
+            raise error_of(run.record) or lost(run.directory)
         return run
-
-
-def _lost(run: Run) -> StoppedError:
-    """Returns the error of a run whose record is no last word, and that nobody works on."""
-    fix = f"`tunebook resume {run.id}`"
-    return StoppedError(Problem("run.lost", run.id, "a run to its end", run.record.status, fix))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,154 @@
+"""The workspace is the only place: whatever leads out is refused, and nothing is read there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_server_help import caller, code_of, write_case
+from tunebook.errors import ConfigError
+from tunebook.mcp.workspace import Workspace, leads_out
+from tunebook.records import RunDirectory
+
+
+def outside(folder: Path) -> list[str]:
+    """Ways of naming the file beside the workspace."""
+    (folder / "link.csv").symlink_to(folder.parent / "secret.csv")
+    (folder / "up").symlink_to(folder.parent)
+    return [
+        str(folder.parent / "secret.csv"),
+        "../secret.csv",
+        "runs/../../secret.csv",
+        "link.csv",
+        "up/secret.csv",
+        f"file:/{folder.parent}/secret.csv",
+        "~/secret.csv",
+        "/etc/passwd",
+    ]
+
+
+def test_what_leads_out_and_what_does_not(folder: Path) -> None:
+    for text in outside(folder):
+        assert leads_out(text, folder, folder), text
+    inside = ["", "rows.csv", "a/b.csv", str(folder / "rows.csv"), "tiny.json", "model"]
+    words = ["a text / with a slash", "org/model", "...", "5 < 6", "~5 mg", "x" * 9999, "a\0b"]
+    for text in inside + words:
+        assert not leads_out(text, folder, folder), text
+
+
+@pytest.mark.parametrize("tool", ["validate", "plan", "audit", "run_start"])
+def test_a_path_in_a_parameter(call: Any, folder: Path, tool: str) -> None:
+    paths = outside(folder)
+    assert len(paths) == 8
+    for path in paths:
+        given = {"data": {"kind": "files", "path": path}}
+        assert code_of(call(tool, case="tiny.json", parameters=given)) == "mcp.outside_workspace"
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("key", ["data.path", "model.path", "notebook", "anything.at.all"])
+def test_whatever_the_key_is_called(call: Any, folder: Path, key: str) -> None:
+    told = call("validate", case="tiny.json", parameters={key: "../secret.csv"})
+    assert code_of(told) == "mcp.outside_workspace"
+
+
+def test_every_such_value_is_told_at_once(call: Any, folder: Path) -> None:
+    told = call("validate", case="tiny.json", parameters={"a": "../x", "b": ["/etc", {"c": "~/"}]})
+    places = [problem["where"] for problem in told["error"]["problems"]]
+    assert places == ["parameters.a", "parameters.b.0", "parameters.b.1.c"]
+
+
+@pytest.mark.parametrize("name", ["../tiny.json", "/etc/passwd.yaml", "up/case.yaml"])
+def test_a_case_elsewhere(call: Any, folder: Path, name: str) -> None:
+    write_case(folder.parent / "tiny.json")
+    outside(folder)
+    assert code_of(call("validate", case=name)) == "mcp.outside_workspace"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": {"kind": "files", "path": "../secret.csv"}},
+        {"notebook": "../evil.ipynb"},
+        {"strategies": {"lora": {"model": {"path": "/etc"}}}},
+    ],
+)
+def test_a_case_in_the_workspace_that_leads_out(
+    call: Any, folder: Path, changes: dict[str, Any]
+) -> None:
+    write_case(folder / "bad.json", **changes)
+    for tool in ("validate", "run_start", "describe"):
+        arguments = {"name": "bad.json"} if tool == "describe" else {"case": "bad.json"}
+        assert code_of(call(tool, **arguments)) == "mcp.outside_workspace"
+    assert code_of(call("batch", plan={"cases": ["bad.json"]})) == "mcp.outside_workspace"
+
+
+def test_an_installed_case_may_lie_where_it_was_installed(call: Any) -> None:
+    assert call("validate", case="medical_coding")["valid"] is True
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../runs", "/etc", "a/b", "a\\b", "", " ", "a\0b"])
+@pytest.mark.parametrize("tool", ["run_status", "run_wait", "results", "run_control", "compare"])
+def test_a_run_is_named_by_its_id_alone(call: Any, name: str, tool: str) -> None:
+    more = {"run_control": {"action": "pause"}, "compare": {"other": name}}.get(tool, {})
+    told = call(tool, run=name, **more)
+    if tool == "results" and not name:
+        assert told["groups"] == []
+    else:
+        assert code_of(told) == "run.unknown"
+
+
+def test_a_run_that_is_a_link_out(call: Any, workspace: Workspace, tmp_path: Path) -> None:
+    elsewhere = RunDirectory.create(tmp_path / "other", "tiny", "x")
+    elsewhere.record_file.write_text("{}")
+    (workspace.runs_dir / "tiny").mkdir(parents=True)
+    (workspace.runs_dir / "tiny" / "stolen").symlink_to(elsewhere.path)
+    assert code_of(call("run_status", run="stolen")) == "mcp.outside_workspace"
+
+
+def test_a_record_that_is_a_link_out(call: Any, workspace: Workspace, tmp_path: Path) -> None:
+    run = RunDirectory.create(workspace.runs_dir, "tiny", "x")
+    run.record_file.symlink_to(tmp_path / "secret.csv")
+    told = call("results", run=run.run_id)
+    assert code_of(told) == "mcp.outside_workspace"
+    assert "secret,a" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", ""])
+def test_a_batch_is_named_by_its_id_alone(call: Any, name: str) -> None:
+    told = call("batch", batch=name) if name else call("batch")
+    assert code_of(told) == ("batch.unknown" if name else "mcp.argument")
+
+
+def test_runs_lie_inside(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mcp\.outside_workspace"):
+        Workspace.opened(folder, folder.parent / "runs")
+    (folder / "out").symlink_to(folder.parent)
+    with pytest.raises(ConfigError, match=r"mcp\.outside_workspace"):
+        Workspace.opened(folder, Path("out/runs"))
+
+
+@pytest.mark.parametrize("name", ["no-such-folder", "tiny.json"])
+def test_a_workspace_is_a_folder(folder: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"mcp\.no_workspace"):
+        Workspace.opened(folder / name, Path("runs"))
+
+
+def test_a_server_that_only_reads(folder: Path) -> None:
+    pytest.importorskip("mcp.server", reason="needs the extra mcp")
+    ask = caller(Workspace.opened(folder, Path("runs"), read_only=True))
+    before = sorted(folder.rglob("*"))
+    for told in (
+        ask("run_start", case="tiny.json"),
+        ask("run_control", run="last", action="stop"),
+        ask("batch", plan={"cases": ["tiny.json"]}),
+    ):
+        assert code_of(told) == "mcp.read_only"
+    assert ask("validate", case="tiny.json")["valid"]
+    plan = {"cases": ["tiny.json"], "grid": {"seed": [0, 1]}}
+    assert ask("batch", plan=plan, dry_run=True)["dry_run"]
+    assert ask("audit", case="tiny.json")["tasks"][""]["rows"]
+    assert sorted(folder.rglob("*")) == before
