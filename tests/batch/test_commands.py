@@ -86,6 +86,22 @@ def test_a_dry_run_writes_nothing_and_is_honest_about_time(case: str) -> None:
     assert not Path("runs").exists()
 
 
+def test_a_batch_that_is_resumed_can_be_tried(case: str) -> None:
+    plan = make_batch_plan(HOST, {"case": case, "grid": {"seed": [1, 2]}})
+    prepared = prepare_batch(HOST, plan, Path("runs"))
+    write_batch(prepared)
+    name = prepared.folder.batch_id
+    before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
+    result = invoke("resume", name, "--dry-run", "--json")
+    assert result.exit_code == 0, result.output
+    content = json.loads(result.stdout)
+    assert [run["parameters"]["seed"] for run in content["runs"]] == [1, 2]
+    assert not content["new"]
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")} == before
+    refused = invoke("resume", name, "--detach", "--json")
+    assert refused.exit_code == 2
+
+
 def test_the_time_is_that_of_earlier_runs(case: str, tmp_path: Path) -> None:
     plan = make_batch_plan(HOST, {"case": case, "grid": {"strategy": ["full", "bitfit"]}})
     prepared = prepare_batch(HOST, plan, tmp_path / "runs")

@@ -83,4 +83,10 @@ def _data_rows(about: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _numbers(step: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in step.items() if key not in ("stage", "what")}
-    return ", ".join(f"{key} {value}" for key, value in rest.items() if value not in (None, []))
+    return ", ".join(f"{key} {_listed(v)}" for key, v in rest.items() if v not in (None, []))
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " + ".join(f"{count:,} {name}" for name, count in value.items())
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
