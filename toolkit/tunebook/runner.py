@@ -36,6 +36,7 @@ from tunebook.resumption import check_readable, check_same_case, finished, place
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
+from tunebook.shipping import keep_sources
 from tunebook.shared_work import SharedWork
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
@@ -141,6 +142,7 @@ def execute(
         TunebookError: Whatever went wrong.
     """
     with owned(directory.path, RUNS):
+        keep_sources(host.loose.values(), directory.plugins)
         shown = [progress_listener()] if listeners is None else listeners
         log = EventLog(directory.events_file, shown)
         execution = Execution(case, host, directory, log, resumes)

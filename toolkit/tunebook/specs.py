@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PROJECT = "tunebook"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+API = 1
+"""Version of hooks, descriptors and contracts; a plugin may declare it as ``api = 1``."""
 
 
 FAMILIES = ("encoder", "decoder", "encoder_decoder")
@@ -27,6 +29,10 @@ FORM_FAMILIES: Mapping[str, tuple[str, ...]] = {
     "label_words": ("encoder_decoder",),
 }
 """By form of the head, the families that can have it."""
+
+
+class DeprecatedHook(FutureWarning):
+    """A plugin implements a hook, or takes an argument, that a later api won't have."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,11 @@ OBSERVERS = (
 
 
 class TunebookSpecs:
-    """The hooks. Registration hooks have no side effects and import nothing heavy."""
+    """The hooks. Registration hooks have no side effects and import nothing heavy.
+
+    A hook that is to go is marked ``@hookspec(warn_on_impl=DeprecatedHook("use … instead"))``, an
+    argument that is to go with ``warn_on_impl_args``; whoever implements it is told when loaded.
+    """
 
     @hookspec
     def tunebook_strategies(self) -> Iterable[StrategyPlugin]:  # type: ignore[empty-body]

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from tunebook.config import PluginConfig
-from tunebook.discovery import missing_modules
+from tunebook.discovery import SESSION, missing_modules
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
+from tunebook.shipping import keep_sources
 from tunebook.specs import KINDS
 from tunebook.testing.check import CheckSkipped, built
 
@@ -73,11 +74,14 @@ class Candidate:
         origin = self.host.origin(self.kind, self.descriptor.name)
         if origin.distribution.endswith(".py"):
             return {"files": [str(Path(origin.distribution).resolve())]}
-        if origin.distribution != "session":
+        if origin.distribution != SESSION:
             return {"only": [f"{origin.distribution}:{origin.plugin}"]}
-        if origin.plugin not in sys.modules:
-            raise CheckSkipped("made in this session: put it into a file, which a process can load")
-        return {"modules": [origin.plugin]}
+        if origin.plugin in sys.modules:
+            return {"modules": [origin.plugin]}
+        loose = self.host.loose[origin]
+        if loose.problem:
+            raise CheckSkipped(f"made in this session: {loose.problem.found}")
+        return {"files": [str(keep_sources([loose], self.scratch)[0])]}
 
     def config(self, **changes: Any) -> PluginConfig:
         """Returns its config, with the settings and `changes` laid over the defaults."""
