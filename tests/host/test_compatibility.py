@@ -49,7 +49,11 @@ def test_a_plugin_for_this_tunebook_is_taken(tmp_path: Path, declaration: str) -
         ("api = 0\n", "plugin.declaration", "api = 0"),
         ("api = '1'\n", "plugin.declaration", "api = '1'"),
         ("api = True\n", "plugin.declaration", "api = True"),
-        ("requires_tunebook = '>=99'\n", "plugin.requires_tunebook", "one that needs tunebook >=99"),
+        (
+            "requires_tunebook = '>=99'\n",
+            "plugin.requires_tunebook",
+            "one that needs tunebook >=99",
+        ),
         ("requires_tunebook = 'new'\n", "plugin.declaration", "requires_tunebook = 'new'"),
         ("requires_tunebook = 1\n", "plugin.declaration", "requires_tunebook = 1"),
         ("requires_tunebook = None\n", "plugin.declaration", "requires_tunebook = None"),
@@ -147,7 +151,7 @@ def test_a_hook_that_is_to_go_is_told_to_whoever_implements_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tunebook.host, "TunebookSpecs", LaterSpecs)
-    started = hookimpl(lambda run: None)
+    started = hookimpl(lambda run: str(run))
     with pytest.warns(DeprecatedHook, match="goes with api 2") as told:
         PluginHost(discover=False).register(
             SimpleNamespace(__name__="old", tunebook_run_started=started)

@@ -12,6 +12,7 @@ from plugin_sources import STRATEGY, distribution
 from tunebook.errors import ConfigError, MachineError
 from tunebook.host import PluginHost, PluginWarning
 
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "site"
@@ -157,7 +158,9 @@ def test_a_new_host_sees_what_was_edited(tmp_path: Path, stem: str) -> None:
     second = PluginHost(files=[file], strict=True)
     told = [host.get("strategy", "mine").summary for host in (first, second)]
     assert told == ["As it was 1st", "As it was 2nd"]
-    made = [host.create("strategy", host.get("strategy", "mine").config()) for host in (first, second)]
+    made = [
+        host.create("strategy", host.get("strategy", "mine").config()) for host in (first, second)
+    ]
     assert type(made[0]) is not type(made[1])
     assert not (tmp_path / "__pycache__").exists()
 

@@ -155,7 +155,7 @@ class LocalConfig(PluginConfig):
 
 def test_an_object_stays_in_its_process_and_says_so() -> None:
     host = PluginHost(discover=False)
-    watching = SimpleNamespace(tunebook_run_started=hookimpl(lambda run: None))
+    watching = SimpleNamespace(tunebook_run_started=hookimpl(print_it))
     host.register(watching, name="watching")
     with pytest.raises(ConfigError, match="it is an object") as caught:
         check_shippable(host)
@@ -172,12 +172,15 @@ def test_a_class_inside_of_a_function_is_no_class_of_a_cell(session: ModuleType)
 
 def test_nothing_is_registered_twice_under_one_name() -> None:
     host = PluginHost(discover=False)
-    first, second = (SimpleNamespace(tunebook_run_started=hookimpl(print_it)) for _ in range(2))
+    first = SimpleNamespace(tunebook_run_started=hookimpl(print_it))
+    second = SimpleNamespace(tunebook_run_started=hookimpl(lambda run: str(run)))
     host.register(first, name="mine")
-    with pytest.raises(ConfigError) as caught:
-        host.register(second, name="mine")
-    assert caught.value.problems[0].code == "plugin.registered_twice"
+    for plugin, name in ((second, "mine"), (first, "yours")):
+        with pytest.raises(ConfigError) as caught:
+            host.register(plugin, name=name)
+        assert caught.value.problems[0].code == "plugin.registered_twice"
     host.register(second, name="yours")
+    assert sorted(host.observers("tunebook_run_started")) == ["session:mine", "session:yours"]
 
 
 def print_it(run: object) -> None: ...
@@ -199,7 +202,9 @@ def test_a_plugin_that_was_left_out_does_not_go_along(tmp_path: Path) -> None:
     assert host.loose == {}
 
 
-SCRIPT = "\n".join([*CELLS, "host = PluginHost(discover=False)"]) + """
+SCRIPT = (
+    "\n".join([*CELLS, "host = PluginHost(discover=False)"])
+    + """
 host.add(StrategyPlugin("mine", "", MineConfig, f"{__name__}:Mine"))
 if __name__ == "__main__":
     import sys
@@ -208,6 +213,7 @@ if __name__ == "__main__":
     check_shippable(host)
     print(keep_sources(made_here(host), Path(sys.argv[1]))[0].read_text())
 """
+)
 
 
 def test_a_script_is_read_like_cells(tmp_path: Path) -> None:

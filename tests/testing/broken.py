@@ -437,7 +437,7 @@ BROKEN: dict[str, Make] = {
     "case/presets-are-valid": case_but("presets: {quick: {training: {epochs: -1}}}\n"),
     "case/notebook-passes-the-linter": but("case", notebook=Path("nowhere.ipynb")),
     "observer/watches-a-whole-run": observing(tunebook_evaluated=lambda report: report.nothing),
-    "observer/changes-nothing": observing(tunebook_event=lambda event: torch.rand(1)),
+    "observer/changes-nothing": observing(tunebook_event=lambda event: torch.rand(len(event.type))),
     "observer/takes-the-end-of-a-run-that-failed": observing(
         tunebook_run_failed=lambda record: record.report.scores
     ),

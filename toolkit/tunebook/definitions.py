@@ -21,8 +21,8 @@ class Statement:
     Attributes:
         source: As it was written.
         names: What it gives a value.
-        uses: Names that occur in it.
-        adds: Whether it changes what its names had before, as ``+=`` does.
+        uses: Other names that occur in it.
+        adds: Whether it goes by what its names had before, as ``+=`` does.
     """
 
     source: str
@@ -70,7 +70,9 @@ def definitions_of(names: Iterable[str], cells: Sequence[str]) -> str:
 def undefined_in(source: str) -> list[str]:
     """Returns names that code uses and that neither it nor Python defines; none are known where it
     imports everything of a module."""
-    if any(isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.parse(source).body):
+    if any(
+        isinstance(n, ast.ImportFrom) and n.names[0].name == "*" for n in ast.parse(source).body
+    ):
         return []
     top = symtable.symtable(source, "<plugin>", "exec")
     defined = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
@@ -112,9 +114,16 @@ def _statements(cell: str, tree: ast.Module) -> Iterator[Statement]:
     for node in tree.body:
         names = frozenset(_bound(node))
         if names:
-            uses = (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-            unique = tuple(dict.fromkeys(uses))
-            yield Statement(_source(cell, node), names, unique, isinstance(node, ast.AugAssign))
+            read = [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _reads(n)]
+            adds = isinstance(node, ast.AugAssign) or (
+                isinstance(node, ast.Assign) and not names.isdisjoint(read)
+            )
+            others = tuple(name for name in dict.fromkeys(read) if name not in names)
+            yield Statement(_source(cell, node), names, others, adds)
+
+
+def _reads(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
 
 
 def _imports_of_all(trees: Sequence[tuple[str, ast.Module]]) -> list[str]:

@@ -117,8 +117,6 @@ class PluginHost:
         """
         own = str(getattr(plugin, "__name__", type(plugin).__name__))
         origin = Origin(name or own, SESSION, "")
-        if origin in self.loose:
-            raise ConfigError(already_there(origin))
         hooks = SimpleNamespace(**{own: plugin}) if isfunction(plugin) else plugin
         self.loose[origin] = from_session(origin.plugin, plugin, self._admit(hooks, origin))
 
@@ -272,7 +270,10 @@ class PluginHost:
         problems = [unsuited] if unsuited else [*lint(plugin, origin)]
         if problems:
             raise ConfigError(*problems)
-        self._manager.register(plugin, name=f"{origin.distribution}:{origin.plugin}")
+        try:
+            self._manager.register(plugin, name=f"{origin.distribution}:{origin.plugin}")
+        except ValueError as error:
+            raise ConfigError(already_there(origin)) from error
         try:
             self._manager.check_pending()
             found: list[tuple[str, Descriptor]] = [
@@ -302,7 +303,9 @@ class PluginHost:
         hooks = tuple(
             hook
             for hook in OBSERVERS
-            if any(each.plugin is plugin for each in getattr(self._manager.hook, hook).get_hookimpls())
+            if any(
+                each.plugin is plugin for each in getattr(self._manager.hook, hook).get_hookimpls()
+            )
         )
         if hooks:
             told = plugin.__doc__ if isinstance(plugin, ModuleType) else None

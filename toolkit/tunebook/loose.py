@@ -16,7 +16,7 @@ from typing import Any
 
 from tunebook.config import PluginConfig
 from tunebook.definitions import cells_of, definitions_of, undefined_in
-from tunebook.discovery import SESSION, module_name
+from tunebook.discovery import module_name
 from tunebook.errors import Problem
 from tunebook.sources import content_sha256
 from tunebook.specs import KINDS, PROJECT, BuiltDescriptor, Descriptor
@@ -53,9 +53,7 @@ class LoosePlugin:
         return content_sha256(self.source) if self.source else ""
 
 
-def from_session(
-    stem: str, plugin: object, found: Sequence[tuple[str, Descriptor]]
-) -> LoosePlugin:
+def from_session(stem: str, plugin: object, found: Sequence[tuple[str, Descriptor]]) -> LoosePlugin:
     """Returns a plugin that was made in this process.
 
     Args:

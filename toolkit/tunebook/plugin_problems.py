@@ -82,7 +82,9 @@ def _rid_of_one(first: Origin, second: Origin) -> str:
     What isn't installed was loaded later and is the user's own.
     """
     if second.distribution == SESSION or second.distribution.endswith(".py"):
-        return f"give the plugin in {second.distribution} another name, or {how_to_leave_out(first)}"
+        return (
+            f"give the plugin in {second.distribution} another name, or {how_to_leave_out(first)}"
+        )
     return how_to_leave_out(second)
 
 
@@ -102,7 +104,7 @@ def already_there(origin: Origin) -> Problem:
     return Problem(
         "plugin.registered_twice",
         named(origin),
-        "plugins with names that differ",
-        "one of that name was registered before",
-        "give another name, register(plugin, name=…), or begin with a new PluginHost()",
+        "plugins that differ, with names that differ",
+        "it, or one of that name, was registered before",
+        "give it another name, register(plugin, name=…), or begin with a new PluginHost()",
     )

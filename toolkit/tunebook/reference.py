@@ -14,7 +14,15 @@ from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.field_types import type_in_words
 from tunebook.host import PluginHost
 from tunebook.schema import PLUGIN_FIELDS, models_in
-from tunebook.specs import FAMILIES, FORMS, BuiltDescriptor, MetricPlugin, ObserverPlugin, StrategyPlugin, Tags
+from tunebook.specs import (
+    FAMILIES,
+    FORMS,
+    BuiltDescriptor,
+    MetricPlugin,
+    ObserverPlugin,
+    StrategyPlugin,
+    Tags,
+)
 
 WORDS: Mapping[str, str] = {
     "encoder": "encoders",

@@ -36,8 +36,8 @@ from tunebook.resumption import check_readable, check_same_case, finished, place
 from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
-from tunebook.shipping import keep_sources
 from tunebook.shared_work import SharedWork
+from tunebook.shipping import keep_sources
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tunebook.discovery import SESSION
 from tunebook.errors import ConfigError, MachineError, Problem
 from tunebook.host import PluginHost
 from tunebook.loose import LoosePlugin
-from tunebook.discovery import SESSION
 from tunebook.records import write_atomically, write_problem
 from tunebook.specs import KINDS, Origin
 
@@ -65,7 +65,9 @@ def check_shippable(host: PluginHost) -> None:
             raise ConfigError(*problems)
 
 
-def _not_alone(host: PluginHost, origin: Origin, plugin: LoosePlugin, place: Path) -> Problem | None:
+def _not_alone(
+    host: PluginHost, origin: Origin, plugin: LoosePlugin, place: Path
+) -> Problem | None:
     """Returns what is wrong with the source of a plugin that was made in this session, if anything.
 
     In here it works, but perhaps by something that the cells don't define.

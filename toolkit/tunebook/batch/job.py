@@ -105,9 +105,7 @@ def _carry_out(run: RunDirectory, job: Job) -> RunRecord:
         return resume(run, host, limits=limits, debug=True)[1]
     plan = make_plan(host, job.case, job.parameters, with_notebook=job.with_notebook)
     record = begin_in(run, plan.case)
-    return carry_out(
-        run, record, plan, host, plugin_files=files, limits=limits, debug=True
-    )
+    return carry_out(run, record, plan, host, plugin_files=files, limits=limits, debug=True)
 
 
 def _of_memory(run: RunDirectory, record: RunRecord) -> TunebookError | None:

@@ -58,7 +58,10 @@ class Watched:
     def forget(self) -> None:
         """Has packages be imported anew; single files are read by every host."""
         for name in [*sys.modules]:
-            if name.startswith(tuple(f"{each}." for each in self.packages)) or name in self.packages:
+            if (
+                name.startswith(tuple(f"{each}." for each in self.packages))
+                or name in self.packages
+            ):
                 del sys.modules[name]
         importlib.invalidate_caches()
         source_sha256.cache_clear()

@@ -32,6 +32,6 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
         tags=Tags(tasks=("text_classification", "multi_label"), forms=("linear",), multitask=False),
         training={"epochs": 4, "learning_rate": 5e-5, "head_learning_rate": 1e-3},
         paper="Gidaris and Komodakis 2018, arXiv:1804.09458",
-        when="When classes are very unequal in size, which a linear head answers with long weights.",
+        when="When classes are very unequal in size, to which a linear head answers with length.",
         cost="As full fine-tuning; with train_backbone false, as feature extraction.",
     )

@@ -1,6 +1,7 @@
 import pytest
 from mlflow import MlflowClient
 
+from tunebook.errors import DataError
 from tunebook.host import PluginHost
 from tunebook.runner import run_case
 from tunebook.schema import CaseSchema
@@ -49,7 +50,7 @@ def test_a_run_is_a_run_of_mlflow_with_the_same_numbers(tmp_path, client):
 
 
 def test_a_run_that_failed_says_of_what(tmp_path, client):
-    with pytest.raises(Exception, match="no_file|data"):
+    with pytest.raises(DataError):
         run(tmp_path, data={"kind": "csv", "path": str(tmp_path / "no_file.csv")})
     found = only_run(client)
     assert found.info.status == "FAILED"
