@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tunebook.host import PluginHost
 from tunebook.notebooks.launched import Launched
 from tunebook.notebooks.rerun import Repeatable
 from tunebook.records import RunDirectory, find_runs
+from warm_servers import own_servers
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +38,8 @@ CELLS = [
     " '__main__:Norms'))",
     "case = tb.load_case('trains.json', host, strategy='norms')\n"
     "here = tb.run_case(case, host, listeners=[])",
-    "plain = tb.run_batch('trains.json', {'seed': [0, 1]}, parameters={'strategy': 'norms'},"
-    " with_notebook=False, host=host)\nassert plain.counts == {'succeeded': 2}, plain.failures()",
+    "plain = tb.run_batch('trains.json', {'seed': [1]}, parameters={'strategy': 'norms'},"
+    " with_notebook=False, host=host)\nassert plain.counts == {'succeeded': 1}, plain.failures()",
     "noted = tb.run_batch('trains.json', {'seed': [0]}, parameters={'strategy': 'norms'},"
     " host=host)\nassert noted.counts == {'succeeded': 1}, noted.failures()",
     "assert len(tb.load_batch(plain.id).leaderboard()) == 1",
@@ -56,20 +56,15 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     notebook = nbformat.v4.new_notebook(cells=cells)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
-    before = dict(os.environ)
-    os.environ |= {"TUNEBOOK_CACHE": str(folder / "cache"), "TUNEBOOK_RUNS_DIR": "runs"}
-    try:
+    with own_servers(TUNEBOOK_CACHE=str(folder / "cache"), TUNEBOOK_RUNS_DIR="runs"):
         client.execute()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     return folder
 
 
 @pytest.fixture
 def runs(place: Path) -> list[RunDirectory]:
     found = find_runs(place / "runs")
-    assert len(found) == 4
+    assert len(found) == 3
     return found
 
 

@@ -107,8 +107,11 @@ class Journal:
         """Calls observers; what they raise becomes a warning."""
         if not processes.is_first():
             return
-        for failure in self.host.notify(hook, **arguments):
+        failures = self.host.notify(hook, **arguments)
+        for failure in failures:
             self.warn(failure)
+        if failures and self.record.status != "running":
+            self.write()  # nobody will after that
 
     def watched(self) -> None:
         """Has observers told of events from now on."""

@@ -23,7 +23,7 @@ def test_it_keeps_the_contract_of_an_observer(check, client):
 
 
 def run(tmp_path, **changes):
-    host = PluginHost()
+    host = PluginHost(only=["tunebook", "mlflow"])
     content = tiny.case_content(tiny.save_tiny_bert(tmp_path / "bert"), **changes)
     content["training"]["epochs"] = 1
     return run_case(
@@ -46,6 +46,7 @@ def test_a_run_is_a_run_of_mlflow_with_the_same_numbers(tmp_path, client):
     told = [found.data.metrics[f"test/macro_f1{end}"] for end in ("", "_low", "_high")]
     assert told == [score.value, score.low, score.high]
     assert found.data.params["strategy"] == "full"
+    assert found.data.params["plugin.strategy.full"].startswith("tunebook ")
     assert found.data.tags["tunebook.run_id"] == record.run_id
 
 
@@ -62,3 +63,5 @@ def test_a_server_that_cannot_be_reached_disturbs_nothing(tmp_path, client, monk
     (tmp_path / "file").write_text("no folder")
     record = run(tmp_path).record
     assert record.status == "succeeded"
+    (warning,) = record.warnings
+    assert "`tunebook-mlflow:mlflow` failed in tunebook_run_finished" in warning

@@ -43,7 +43,8 @@ def _experiment(client: MlflowClient, case: str) -> str:
 
 
 def _parameters(record: RunRecord) -> Mapping[str, Any]:
-    plugins = {key.replace(":", "/"): version for key, version in record.plugins.items()}
+    # a parameter's name is a path to some of MLflow's stores, and `strategy` is one already
+    plugins = {f"plugin.{k.replace(':', '.')}": version for k, version in record.plugins.items()}
     return {"strategy": record.strategy, "seed": record.seed, **plugins}
 
 
