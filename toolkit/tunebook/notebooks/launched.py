@@ -76,7 +76,7 @@ class Launched:
             ConfigError: The file is damaged or of a newer version, or what it names is gone.
         """
         if not run.launch_file.exists():
-            return cls(plugin_files=sorted(run.plugins.glob("*.py")))
+            return cls(plugin_files=tuple(sorted(run.plugins.glob("*.py"))))
         try:
             content = json.loads(run.launch_file.read_text(encoding="utf-8"))
             version = int(content["schema_version"])
