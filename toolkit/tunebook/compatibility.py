@@ -38,14 +38,16 @@ def load_compatible(entry: EntryPoint, origin: Origin) -> object:
 
 def incompatibility(plugin: object, origin: Origin) -> Problem | None:
     """Returns why a plugin that is loaded isn't for this tunebook, None where it is."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     api = getattr(plugin, "api", API)
     if not isinstance(api, int) or isinstance(api, bool) or api < 1:
         return _misdeclared(origin, f"api = {API}", f"api = {api!r}")
     if api != API:
         return _other_api(origin, api)
-    wanted = getattr(plugin, "requires_tunebook", "")
+    if not hasattr(plugin, "requires_tunebook"):
+        return None
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    wanted = plugin.requires_tunebook
     try:
         suits = _suits(SpecifierSet(wanted))
     except (InvalidSpecifier, TypeError, AttributeError):
