@@ -6,12 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Literal
 
 import pytest
 
 from plugin_sources import STRATEGY
-from tunebook.config import PluginConfig
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
 from tunebook.shipping import check_shippable, files_for, keep_sources, made_here
@@ -149,10 +147,6 @@ def test_what_works_here_but_not_alone_is_told(session: ModuleType) -> None:
         check_shippable(host)
 
 
-class LocalConfig(PluginConfig):
-    kind: Literal["local"] = "local"
-
-
 def test_an_object_stays_in_its_process_and_says_so() -> None:
     host = PluginHost(discover=False)
     watching = SimpleNamespace(tunebook_run_started=hookimpl(print_it))
@@ -184,6 +178,24 @@ def test_nothing_is_registered_twice_under_one_name() -> None:
 
 
 def print_it(run: object) -> None: ...
+
+
+def test_no_name_leads_out_of_the_folder_or_over_another_file(
+    session: ModuleType, tmp_path: Path
+) -> None:
+    file = tmp_path / "up.py"
+    file.write_text(STRATEGY.format(cls="Up", name="up"))
+    host = PluginHost(discover=False, files=[file])
+    for name in ("../up", "/up", "up", "__up"):
+        run(session, "@hookimpl\ndef tunebook_run_started(run):\n    print('again')")
+        host.register(session.tunebook_run_started, name=name)
+    check_shippable(host)
+    kept = keep_sources(host.loose.values(), tmp_path / "plugins")
+    assert [path.parent for path in kept] == [tmp_path / "plugins"] * 5
+    assert len({*kept}) == 5
+    assert (tmp_path / "plugins" / "up.py").read_bytes() == file.read_bytes()
+    there = PluginHost(discover=False, files=kept, strict=True)
+    assert len(there.observers("tunebook_run_started")) == 4
 
 
 def test_single_files_go_along_by_their_path(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tunebook.discovery import (
 )
 from tunebook.errors import ConfigError, MachineError, Problem
 from tunebook.hook_trace import Trace, told, untold
-from tunebook.loose import LoosePlugin, from_session
+from tunebook.loose import LoosePlugin, free_stem, from_session
 from tunebook.plugin_lint import check_descriptor, kind_of, lint
 from tunebook.plugin_listing import Broken, PluginInfo, info_about, info_about_broken
 from tunebook.plugin_problems import (
@@ -118,7 +118,7 @@ class PluginHost:
         own = str(getattr(plugin, "__name__", type(plugin).__name__))
         origin = Origin(name or own, SESSION, "")
         hooks = SimpleNamespace(**{own: plugin}) if isfunction(plugin) else plugin
-        self.loose[origin] = from_session(origin.plugin, plugin, self._admit(hooks, origin))
+        self._keep_source(origin, plugin, self._admit(hooks, origin))
 
     def add(self, *descriptors: Descriptor) -> None:
         """Adds descriptors directly, such as those of classes defined in a notebook cell.
@@ -130,7 +130,7 @@ class PluginHost:
         if found:
             origin = Origin(found[0][1].name, SESSION, "")
             self._keep_all(found, origin)
-            self.loose[origin] = from_session(origin.plugin, None, found)
+            self._keep_source(origin, None, found)
 
     def names(self, kind: str) -> list[str]:
         """Returns the sorted names of all plugins of `kind`."""
@@ -236,6 +236,12 @@ class PluginHost:
             if self._strict:
                 raise ConfigError(problem) from error
             self._report(origin, problem)
+
+    def _keep_source(
+        self, origin: Origin, plugin: object, found: Sequence[tuple[str, Descriptor]]
+    ) -> None:
+        stem = free_stem(origin.plugin, self.loose.values())
+        self.loose[origin] = from_session(stem, plugin, found)
 
     def _read(self, path: Path) -> ModuleType | None:
         """Makes a module of a file; None where the host has it already, from another place."""

@@ -6,10 +6,12 @@ is put together from the cells that defined it.
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from inspect import isfunction
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -63,8 +65,15 @@ def from_session(stem: str, plugin: object, found: Sequence[tuple[str, Descripto
     """
     try:
         return LoosePlugin(stem, _source_of(plugin, found).encode("utf-8"))
-    except (LookupError, OSError) as error:
+    except (LookupError, OSError, ValueError, SyntaxError) as error:
         return LoosePlugin(stem, b"", _without_source(stem, str(error)))
+
+
+def free_stem(name: str, taken: Iterable[LoosePlugin]) -> str:
+    """Returns what the file of a plugin can be called beside those of others."""
+    stem = re.sub(r"\W", "_", name) or "plugin"
+    stems = {each.stem for each in taken}
+    return next(s for n in count(1) if (s := stem if n == 1 else f"{stem}_{n}") not in stems)
 
 
 def _source_of(plugin: object, found: Sequence[tuple[str, Descriptor]]) -> str:

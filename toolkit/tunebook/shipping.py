@@ -78,11 +78,11 @@ def _not_alone(
     broken = [each.problem for each in alone.broken if each.origin.plugin == plugin.stem]
     if broken:
         return _incomplete(origin, broken[0].found)
-    there = {(kind, name) for kind in KINDS for name in alone.names(kind)}
-    for kind in KINDS:
-        for name in host.names(kind):
-            if host.origin(kind, name) == origin and (kind, name) not in there:
-                return _incomplete(origin, f"it no longer describes the {kind} `{name}`")
+    for kind, (hook, _) in KINDS.items():
+        own = {name for name in host.names(kind) if host.origin(kind, name) == origin}
+        lost = sorted(own - {*alone.names(kind)}) if hook else []
+        if lost:
+            return _incomplete(origin, f"it no longer describes the {kind} `{lost[0]}`")
     return None
 
 
