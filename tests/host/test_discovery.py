@@ -8,38 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from plugin_sources import STRATEGY, distribution
 from tunebook.errors import ConfigError, MachineError
 from tunebook.host import PluginHost, PluginWarning
-
-STRATEGY = """
-from typing import Literal
-from tunebook.config import PluginConfig
-from tunebook.specs import StrategyPlugin, hookimpl
-
-class {cls}Config(PluginConfig):
-    kind: Literal["{name}"] = "{name}"
-
-@hookimpl
-def tunebook_strategies():
-    yield StrategyPlugin("{name}", "From outside.", {cls}Config, f"{{__name__}}:{cls}")
-
-class {cls}:
-    def __init__(self, config):
-        self.config = config
-    def prepare(self, model, context):
-        raise NotImplementedError
-"""
-
-
-def distribution(folder: Path, name: str, entries: dict[str, str], modules: dict[str, str]) -> None:
-    """Lays an installed distribution into a folder of sys.path."""
-    info = folder / f"{name}-1.2.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
-    lines = [f"{key} = {value}" for key, value in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[tunebook]", *lines]) + "\n")
-    for module, source in modules.items():
-        (folder / f"{module}.py").write_text(source)
 
 
 @pytest.fixture
@@ -174,3 +145,79 @@ def test_hosts_share_nothing(tmp_path: Path) -> None:
     first, second = PluginHost(files=[file]), PluginHost()
     assert "mine" in first.names("strategy")
     assert "mine" not in second.names("strategy")
+
+
+@pytest.mark.parametrize("stem", ["mine", "my strategy", "my.strategy"])
+def test_a_new_host_sees_what_was_edited(tmp_path: Path, stem: str) -> None:
+    """Within one second, and with a text of the same length."""
+    file = tmp_path / f"{stem}.py"
+    source = STRATEGY.format(cls="Mine", name="mine")
+    file.write_text(source.replace("From outside.", "As it was 1st"))
+    first = PluginHost(files=[file], strict=True)
+    file.write_text(source.replace("From outside.", "As it was 2nd"))
+    second = PluginHost(files=[file], strict=True)
+    told = [host.get("strategy", "mine").summary for host in (first, second)]
+    assert told == ["As it was 1st", "As it was 2nd"]
+    made = [
+        host.create("strategy", host.get("strategy", "mine").config()) for host in (first, second)
+    ]
+    assert type(made[0]) is not type(made[1])
+    assert not (tmp_path / "__pycache__").exists()
+
+
+def test_a_file_that_breaks_leaves_the_earlier_host_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(STRATEGY.format(cls="Mine", name="mine"))
+    host = PluginHost(files=[file])
+    file.write_text("def half(")
+    with pytest.warns(PluginWarning, match="SyntaxError"):
+        assert "mine" not in PluginHost(files=[file]).names("strategy")
+    assert type(host.create("strategy", host.get("strategy", "mine").config())).__name__ == "Mine"
+
+
+def test_one_file_given_twice_is_one_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, copy = tmp_path / "mine.py", tmp_path / "runs" / "mine.py"
+    copy.parent.mkdir()
+    for each in (file, copy):
+        each.write_text(STRATEGY.format(cls="Mine", name="mine"))
+    monkeypatch.setenv("TUNEBOOK_PLUGIN_FILES", str(file))
+    host = PluginHost(files=[file, copy], strict=True)
+    assert host.origin("strategy", "mine").distribution == str(file)
+
+
+def test_two_files_of_one_name_are_not_taken_for_one_another(tmp_path: Path) -> None:
+    files = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "mine.py")
+        files[-1].write_text(STRATEGY.format(cls="Mine", name=name))
+    with pytest.raises(ConfigError) as caught:
+        PluginHost(files=files, strict=True)
+    (problem,) = caught.value.problems
+    assert problem.code == "plugin.file_name_taken"
+    assert str(files[0]) in problem.found
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "folder.py"])
+def test_what_is_no_python_file_is_told(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    place.mkdir() if name.endswith(".py") else place.write_text("x = 1")
+    with pytest.raises(ConfigError) as caught:
+        PluginHost(files=[place], strict=True)
+    assert caught.value.problems[0].code == "plugin.file_missing"
+    assert caught.value.problems[0].found == "another kind of file"
+
+
+def test_the_advice_for_a_file_that_takes_a_name_of_ours_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(STRATEGY.format(cls="Mine", name="lora"))
+    with pytest.raises(ConfigError) as caught:
+        PluginHost(files=[file])
+    (problem,) = caught.value.problems
+    assert problem.code == "plugin.duplicate"
+    monkeypatch.setenv(*problem.fix.rpartition(" ")[2].split("=", 1))
+    assert PluginHost(files=[file]).origin("strategy", "lora").distribution == str(file)

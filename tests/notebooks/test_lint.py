@@ -74,6 +74,21 @@ def test_magics_are_allowed(tmp_path: Path) -> None:
     assert lint_notebook(path) == []
 
 
+def test_a_cell_that_writes_a_file_may_define_what_is_to_be_in_it(tmp_path: Path) -> None:
+    def cell(text: str) -> set[str]:
+        path = changed(tmp_path, last_source(text))
+        content = json.loads(path.read_text())
+        content["cells"].insert(
+            -1, {"cell_type": "markdown", "id": "why", "metadata": {}, "source": "Why."}
+        )
+        path.write_text(json.dumps(content))
+        return {problem.code for problem in lint_notebook(path)}
+
+    assert cell("%%writefile mine.py\nclass Mine:\n    x = 1") == set()
+    assert cell("%%writefile mine.py\nclass Mine\n    x = 1") == {"notebook.syntax"}
+    assert cell("%%time\nclass Mine:\n    x = 1") == {"notebook.definition"}
+
+
 def test_a_file_that_is_no_notebook_raises(tmp_path: Path) -> None:
     path = tmp_path / "n.ipynb"
     path.write_text("[]")

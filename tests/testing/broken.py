@@ -9,10 +9,12 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from pydantic import ConfigDict, Field
 from pydantic_core import core_schema
 
@@ -21,7 +23,7 @@ from testing import sound
 from tunebook.config import PluginConfig
 from tunebook.contracts import Card, MetricResult, ModelFiles, Prepared
 from tunebook.host import PluginHost
-from tunebook.specs import Tags
+from tunebook.specs import Tags, hookimpl
 from tunebook.testing import Candidate, find_candidates
 
 FILES = Path(__file__).parent / "plugins"
@@ -50,6 +52,19 @@ def but(kind: str, factory: type | None = None, **changes: Any) -> Make:
 
 def in_file(name: str) -> Make:
     return lambda _: find_candidates(PluginHost(files=[FILES / f"{name}.py"]), name)[0]
+
+
+def observing(**hooks: Any) -> Make:
+    """Returns what makes an observer of functions, by the hook that each implements."""
+
+    def make(_: Path) -> Candidate:
+        host = PluginHost()
+        host.register(
+            SimpleNamespace(**{hook: hookimpl(each) for hook, each in hooks.items()}), "watching"
+        )
+        return find_candidates(host, "observer:watching")[0]
+
+    return make
 
 
 # any
@@ -421,4 +436,9 @@ BROKEN: dict[str, Make] = {
     "case/settings-are-valid": case_but("training: {epochs: -1}\n"),
     "case/presets-are-valid": case_but("presets: {quick: {training: {epochs: -1}}}\n"),
     "case/notebook-passes-the-linter": but("case", notebook=Path("nowhere.ipynb")),
+    "observer/watches-a-whole-run": observing(tunebook_evaluated=lambda report: report.nothing),
+    "observer/changes-nothing": observing(tunebook_event=lambda event: torch.rand(len(event.type))),
+    "observer/takes-the-end-of-a-run-that-failed": observing(
+        tunebook_run_failed=lambda record: record.report.scores
+    ),
 }

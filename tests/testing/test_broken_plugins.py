@@ -9,6 +9,7 @@ import pytest
 
 from testing import broken_executors, sound
 from testing.broken import BROKEN, candidate
+from tunebook.specs import ObserverPlugin
 from tunebook.testing import CHECKS, checks_for
 from tunebook.testing.registry import LEAST
 from tunebook.testing.running import run_check
@@ -24,7 +25,7 @@ def marked(check_id: str) -> object:
 
 
 def test_there_are_as_many_broken_plugins_as_checks() -> None:
-    assert len(OTHERS) == 54
+    assert len(OTHERS) == 57
     assert [*BROKEN] == OTHERS
 
 
@@ -55,10 +56,11 @@ def test_the_least_numbers_are_those_of_the_sound_plugins(tmp_path: Path) -> Non
     alone = replace(plugins["strategy"].tags, multitask=False)
     plugins["strategy"] = replace(plugins["strategy"], tags=alone)
     plugins["executor"] = broken_executors.descriptor()
+    plugins["observer"] = ObserverPlugin("watching", "Watches.")
     assert {kind: len(checks_for(each)) for kind, each in plugins.items()} == dict(LEAST)
 
 
 def test_every_check_says_in_a_sentence_what_it_promises() -> None:
     promises = [check.promise for check in CHECKS.values()]
-    assert len({*promises}) == 78
+    assert len({*promises}) == 81
     assert all(promise.endswith(".") and len(promise) < 120 for promise in promises)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +16,8 @@ from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.specs import BuiltDescriptor, Descriptor, Origin
 
 ENTRY_POINT_GROUP = "tunebook"
+SESSION = "session"
+"""What the origin of a plugin says that was made in this process."""
 
 
 def installed_plugins(only: Sequence[str] | None) -> list[EntryPoint]:
@@ -30,31 +34,77 @@ def installed_plugins(only: Sequence[str] | None) -> list[EntryPoint]:
     return _select(sorted(entry_points(group=ENTRY_POINT_GROUP)), chosen)
 
 
-def load_file(path: Path) -> ModuleType:
-    """Imports a single-file plugin. Its factories are written ``f"{__name__}:Class"``.
+def load_entry(entry: EntryPoint) -> object:
+    """Imports an installed plugin.
+
+    Raises:
+        ConfigError: The entry point names nothing that there is.
+    """
+    try:
+        return entry.load()
+    except (ModuleNotFoundError, AttributeError) as error:
+        nowhere = isinstance(error, AttributeError) and error.name in entry.attr.split(".")
+        missing = getattr(error, "name", None) or ""
+        if nowhere or entry.module == missing or entry.module.startswith(f"{missing}."):
+            raise ConfigError(_nowhere(entry)) from error
+        raise
+
+
+def load_file(path: Path, source: bytes) -> ModuleType:
+    """Makes a module of a single-file plugin. Its factories are written ``f"{__name__}:Class"``.
+
+    It is compiled each time: cached byte code is taken for that of another text of the same length
+    that was written within the same second.
+    """
+    name = module_name(path)
+    loader = SourceFileLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # pydantic looks for names in there
+    try:
+        exec(compile(source, str(path), "exec"), vars(module))
+    except BaseException:
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+        raise
+    return module
+
+
+def module_name(path: Path) -> str:
+    """Returns the name of the module that a single-file plugin becomes."""
+    return "tunebook_file_" + re.sub(r"\W", "_", path.stem)
+
+
+def read_file(path: Path) -> bytes:
+    """Returns the text of a single-file plugin.
 
     Raises:
         ConfigError: There is no such file.
     """
-    if not path.is_file():
-        neighbours = [str(file) for file in path.parent.glob("*.py")]
-        raise ConfigError(
-            Problem(
-                "plugin.file_missing",
-                str(path),
-                "a Python file",
-                "nothing there",
-                did_you_mean(str(path), neighbours),
-            )
+    if path.is_file() and path.suffix == ".py":
+        return path.read_bytes()
+    neighbours = [str(file) for file in path.parent.glob("*.py")]
+    raise ConfigError(
+        Problem(
+            "plugin.file_missing",
+            str(path),
+            "a Python file",
+            "another kind of file" if path.exists() else "nothing there",
+            did_you_mean(str(path), neighbours),
         )
-    name = f"tunebook_file_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    )
+
+
+def how_to_leave_out(origin: Origin) -> str:
+    """Returns what a user does who wants to go on without a plugin."""
+    if origin.distribution == SESSION:
+        return "don't add it"
+    if origin.distribution.endswith(".py"):
+        return f"leave {origin.distribution} out"
+    return f"leave it out with TUNEBOOK_PLUGINS=-{origin.distribution}:{origin.plugin}"
 
 
 def missing_modules(descriptor: Descriptor) -> list[str]:
@@ -115,3 +165,14 @@ def from_environment(variable: str, separator: str) -> list[str]:
     """Returns the parts of a variable of the environment, empty ones left out."""
     parts = os.environ.get(variable, "").split(separator)
     return [part.strip() for part in parts if part.strip()]
+
+
+def _nowhere(entry: EntryPoint) -> Problem:
+    origin = origin_of(entry)
+    return Problem(
+        "plugin.nowhere",
+        f"plugin `{origin.plugin}` ({origin.distribution})",
+        "an entry point that names a module, or something in one",
+        f"`{entry.value}`, which isn't there",
+        f"mend the distribution's entry point and install it anew, or {how_to_leave_out(origin)}",
+    )

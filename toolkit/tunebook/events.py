@@ -163,6 +163,14 @@ class EventLog:
         self.position = 0 if path is None else _whole_lines(path)
         """Lines there are."""
 
+    def listen(self, listener: Listener) -> None:
+        """Has a listener told of what comes."""
+        self._listeners.append(listener)
+
+    def drop(self, listener: Listener) -> None:
+        """Has a listener told of nothing more."""
+        self._listeners.remove(listener)
+
     def __call__(self, event: Event) -> None:
         self.events.append(event)
         self.position += 1

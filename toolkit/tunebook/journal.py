@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,9 @@ from tunebook.environment import kernel_kind, package_versions, peak_memory_mb
 from tunebook.errors import TunebookError
 from tunebook.events import (
     ControlAnswered,
+    Event,
     EventLog,
+    Listener,
     Noted,
     Resumed,
     RunEnded,
@@ -105,8 +107,27 @@ class Journal:
         """Calls observers; what they raise becomes a warning."""
         if not processes.is_first():
             return
-        for failure in self.host.notify(hook, **arguments):
+        failures = self.host.notify(hook, **arguments)
+        for failure in failures:
             self.warn(failure)
+        if failures and self.record.status != "running":
+            self.write()  # nobody will after that
+
+    def watched(self) -> None:
+        """Has observers told of events from now on."""
+        if processes.is_first():
+            for name, call in self.host.observers("tunebook_event").items():
+                self.log.listen(self._listener(name, call))
+
+    def _listener(self, name: str, call: Callable[..., Any]) -> Listener:
+        def tell(event: Event) -> None:
+            try:
+                call(run=self.record, event=event)
+            except Exception as error:
+                self.log.drop(tell)  # first, for the warning is an event as well
+                self.warn(f"observer `{name}` failed in tunebook_event: {error!r}")
+
+        return tell
 
     def finish(self, status: str, error: TunebookError | None = None) -> None:
         """Writes the last state of the record."""

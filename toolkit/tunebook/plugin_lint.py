@@ -91,8 +91,8 @@ def check_descriptor(descriptor: object, kind: str, origin: Origin) -> Problem |
 
 def kind_of(descriptor: object, origin: Origin) -> str:
     """Returns the kind of a descriptor; raises ConfigError for anything else."""
-    for kind, (_, descriptor_class) in KINDS.items():
-        if isinstance(descriptor, descriptor_class):
+    for kind, (hook, descriptor_class) in KINDS.items():
+        if hook and isinstance(descriptor, descriptor_class):
             return kind
     raise ConfigError(
         Problem(

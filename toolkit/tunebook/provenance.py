@@ -14,8 +14,15 @@ from tunebook.sources import home_package, source_sha256
 
 def code_of(case: CaseConfig, host: PluginHost) -> dict[str, str]:
     """Returns the SHA-256 of the source of tunebook and of what the plugins of a case are in."""
-    homes = {home_package(plugin.home) for plugin in used_plugins(case, host)}
-    return {home: source_sha256(home) for home in sorted({"tunebook", *homes})}
+    found = {"tunebook": source_sha256("tunebook")}
+    for kind, config in plugin_configs(case):
+        loose = host.loose.get(host.origin(kind, config.kind))
+        if loose is not None and loose.source:  # as it was loaded, whatever its file says by now
+            found[loose.module] = loose.sha256
+        else:
+            home = home_package(home_of(host.get(kind, config.kind).factory))
+            found[home] = source_sha256(home)
+    return dict(sorted(found.items()))
 
 
 def weights_in(folder: Path) -> dict[str, str]:

@@ -27,6 +27,8 @@ from tunebook.results import Reused as Reused
 SCHEMA_VERSION = 1
 BATCHES = "batches"
 """Folder of a runs folder that holds its batches; the runs of each lie in its `runs`."""
+PLUGINS = "plugins"
+"""Folder of a run or a batch with the source of plugins that no distribution holds."""
 Status = Literal["running", "succeeded", "failed", "stopped", "timed_out"]
 
 
@@ -209,6 +211,11 @@ class RunDirectory:
     @property
     def errors(self) -> Path:
         return self.path / "errors.parquet"
+
+    @property
+    def plugins(self) -> Path:
+        """Source of the plugins that no distribution holds."""
+        return self.path / PLUGINS
 
     @property
     def figures(self) -> Path:

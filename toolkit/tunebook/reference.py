@@ -14,7 +14,15 @@ from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.field_types import type_in_words
 from tunebook.host import PluginHost
 from tunebook.schema import PLUGIN_FIELDS, models_in
-from tunebook.specs import FAMILIES, FORMS, BuiltDescriptor, MetricPlugin, StrategyPlugin, Tags
+from tunebook.specs import (
+    FAMILIES,
+    FORMS,
+    BuiltDescriptor,
+    MetricPlugin,
+    ObserverPlugin,
+    StrategyPlugin,
+    Tags,
+)
 
 WORDS: Mapping[str, str] = {
     "encoder": "encoders",
@@ -70,6 +78,8 @@ def reference(host: PluginHost, name: str) -> dict[str, Any]:
     if isinstance(descriptor, MetricPlugin):
         scores = [score for task in descriptor.tasks for score in descriptor.scores_of(task)]
         content |= {"scores": list(dict.fromkeys(scores)), "tasks": list(descriptor.tasks)}
+    if isinstance(descriptor, ObserverPlugin):
+        content["hooks"] = list(descriptor.hooks)
     if getattr(descriptor, "card", None):
         content["card"] = vars(descriptor.card)
     return content
@@ -134,7 +144,7 @@ def _find(host: PluginHost, name: str) -> tuple[str, str]:
 
 
 def _kinds() -> list[str]:
-    return [*dict(PLUGIN_FIELDS.values()), "executor", "case"]
+    return [*dict(PLUGIN_FIELDS.values()), "executor", "case", "observer"]
 
 
 def _plain(value: Any) -> Any:

@@ -202,8 +202,10 @@ def _hardware(record: RunRecord) -> Facts:
 
 def _code(record: RunRecord) -> Facts:
     versions = {name: record.versions[name] for name in ("tunebook",) if name in record.versions}
+    told = (versions | record.plugins).items()
+    # a file has no version, and its place is told instead; its source says more
     return {f"source of {name}": value for name, value in record.code.items()} | {
-        f"version of {name}": value for name, value in (versions | record.plugins).items()
+        f"version of {name}": value for name, value in told if not value.endswith(".py")
     }
 
 

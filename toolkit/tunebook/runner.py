@@ -37,6 +37,7 @@ from tunebook.rules import is_minimised
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
 from tunebook.shared_work import SharedWork
+from tunebook.shipping import keep_sources
 from tunebook.subject import Subject, draw_documents, seed_everything
 from tunebook.subjects import Datasets, Subjects, load_datasets, trained_elsewhere
 from tunebook.tasks.text_classification import count_parameters
@@ -141,9 +142,11 @@ def execute(
         TunebookError: Whatever went wrong.
     """
     with owned(directory.path, RUNS):
+        keep_sources(host.loose.values(), directory.plugins)
         shown = [progress_listener()] if listeners is None else listeners
         log = EventLog(directory.events_file, shown)
         execution = Execution(case, host, directory, log, resumes)
+        execution.watched()
         with recorded(directory.path, execution.fail, used_plugins(case, host)):
             execution.go(pictures=pictures)
     return Run(directory)

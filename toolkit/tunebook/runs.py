@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tunebook.export import Classifier
     from tunebook.export.explaining import Explanation
+    from tunebook.host import PluginHost
 
 TOLD = ("text", "pair", "label", "predicted", "confidence", "error")
 """Columns of the table of errors that a reader wants, where they are there."""
@@ -137,8 +138,12 @@ class Run:
         ]
         return pd.DataFrame(rows).round(3)
 
-    def compare(self, other: Run) -> pd.DataFrame:
+    def compare(self, other: Run, host: PluginHost | None = None) -> pd.DataFrame:
         """Returns this run minus another one, from paired resamples of the same test split.
+
+        Args:
+            other: The run that is subtracted.
+            host: Plugins, for the metrics; all installed ones when None.
 
         Raises:
             ConfigError: The other run was scored on other texts or classes, or one has no result.
@@ -150,7 +155,7 @@ class Run:
         from tunebook.host import PluginHost
         from tunebook.schema import CaseSchema
 
-        host = PluginHost()
+        host = host or PluginHost()
         case = CaseSchema(host).validate(self.case)
         report = compare(
             self.saved(self.place.predictions),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,15 +17,24 @@ def source_sha256(module: str) -> str:
     Nothing but the package above it is imported. Code without a file, such as that of a notebook's
     cell, has none: the text is empty then.
     """
-    place = _place(module)
+    place = place_of(module)
     if place is None:
         return ""
+    if place.is_file():
+        return content_sha256(place.read_bytes())
+    files = sorted(place.rglob("*.py"))
+    return _sha256((file.relative_to(place).as_posix(), file.read_bytes()) for file in files)
+
+
+def content_sha256(content: bytes) -> str:
+    """Returns the SHA-256 of a module with this text, wherever its file lies."""
+    return _sha256([("", content)])
+
+
+def _sha256(files: Iterable[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
-    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    for file in files:
-        named = file.relative_to(place).as_posix() if place.is_dir() else ""
-        content = file.read_bytes()
-        digest.update(f"{named}\0{len(content)}\0".encode() + content)
+    for name, content in files:
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
@@ -35,10 +45,10 @@ def home_package(module: str) -> str:
     """
     parts = module.split(".")
     names = [".".join(parts[: depth + 1]) for depth in range(len(parts))]
-    return next((name for name in names if _place(name) is not None), module)
+    return next((name for name in names if place_of(name) is not None), module)
 
 
-def _place(module: str) -> Path | None:
+def place_of(module: str) -> Path | None:
     """Returns the folder of a package or the file of a module; None where there is neither."""
     loaded = sys.modules.get(module)
     try:

@@ -13,11 +13,14 @@ from tunebook.config import PluginConfig
 from tunebook.contracts import Card
 
 if TYPE_CHECKING:
+    from tunebook.events import Event
     from tunebook.records import EvalReport, RunRecord
 
 PROJECT = "tunebook"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+API = 1
+"""Version of hooks, descriptors and contracts; a plugin may declare it as ``api = 1``."""
 
 
 FAMILIES = ("encoder", "decoder", "encoder_decoder")
@@ -27,6 +30,10 @@ FORM_FAMILIES: Mapping[str, tuple[str, ...]] = {
     "label_words": ("encoder_decoder",),
 }
 """By form of the head, the families that can have it."""
+
+
+class DeprecatedHook(FutureWarning):
+    """A plugin implements a hook, or takes an argument, that a later api won't have."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +224,17 @@ class CasePlugin(Descriptor):
     notebook: Path
 
 
+@dataclass(frozen=True)
+class ObserverPlugin(Descriptor):
+    """A plugin that watches runs; the host makes this of its hooks.
+
+    Attributes:
+        hooks: Those of `OBSERVERS` that it implements.
+    """
+
+    hooks: tuple[str, ...] = ()
+
+
 KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
     "strategy": ("tunebook_strategies", StrategyPlugin),
     "metric": ("tunebook_metrics", MetricPlugin),
@@ -225,11 +243,13 @@ KINDS: Mapping[str, tuple[str, type[Descriptor]]] = {
     "model": ("tunebook_models", ModelPlugin),
     "case": ("tunebook_cases", CasePlugin),
     "executor": ("tunebook_executors", ExecutorPlugin),
+    "observer": ("", ObserverPlugin),
 }
-"""By kind, the registration hook and the descriptor it returns."""
+"""By kind, the registration hook and the descriptor it returns; observers register nothing."""
 
 OBSERVERS = (
     "tunebook_run_started",
+    "tunebook_event",
     "tunebook_model_prepared",
     "tunebook_evaluated",
     "tunebook_run_finished",
@@ -239,7 +259,11 @@ OBSERVERS = (
 
 
 class TunebookSpecs:
-    """The hooks. Registration hooks have no side effects and import nothing heavy."""
+    """The hooks. Registration hooks have no side effects and import nothing heavy.
+
+    A hook that is to go is marked ``@hookspec(warn_on_impl=DeprecatedHook("use … instead"))``, an
+    argument that is to go with ``warn_on_impl_args``; whoever implements it is told when loaded.
+    """
 
     @hookspec
     def tunebook_strategies(self) -> Iterable[StrategyPlugin]:  # type: ignore[empty-body]
@@ -314,6 +338,13 @@ class TunebookSpecs:
     @hookspec
     def tunebook_run_started(self, run: RunRecord) -> None:
         """A run began; its record says `running`."""
+
+    @hookspec
+    def tunebook_event(self, run: RunRecord, event: Event) -> None:
+        """Something happened, such as a step or an evaluation; see `tunebook.events`.
+
+        The training waits for its end. Who raises isn't told of the rest of the run.
+        """
 
     @hookspec
     def tunebook_model_prepared(self, run: RunRecord, summary: Mapping[str, Any]) -> None:

@@ -18,7 +18,9 @@ from tunebook.batch.orphans import mark_of
 from tunebook.batch.plan import BatchLimits
 from tunebook.errors import ConfigError, StoppedError
 from tunebook.kernels.places import KernelChoice
+from tunebook.loose import LoosePlugin
 from tunebook.records import RunDirectory
+from tunebook.shipping import keep_sources
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Attempting:
             entry.case,
             dict(entry.parameters),
             self.with_notebook,
-            self.plan.plugin_files,
+            self._plugins(run, going_on),
             {
                 "timeout": self.limits.run,
                 "start_timeout": self.limits.start,
@@ -63,6 +65,14 @@ class Attempting:
         # -P: a file in the working directory must not stand in for a module
         command = ("-P", "-m", "tunebook.batch", str(job))
         return run, Attempt(entry.key, command, run.path, mark_of(self.folder.path), threads)
+
+    def _plugins(self, run: RunDirectory, going_on: bool) -> list[str]:
+        """Returns the run's own copies of the plugin files, which go with it to other machines."""
+        files = [Path(file) for file in self.plan.plugin_files]
+        kept = [*run.plugins.glob("*.py")] if going_on else []
+        new = [f for f in files if f.is_file() and run.plugins / f.name not in kept]
+        keep_sources((LoosePlugin(f.stem, f.read_bytes()) for f in new), run.plugins)
+        return [f"{run.plugins.name}/{file.name}" for file in files]
 
     def _new_run(self, entry: Entry) -> RunDirectory:
         return RunDirectory.create(self.folder.path, "runs", label_of(entry))

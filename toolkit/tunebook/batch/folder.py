@@ -14,7 +14,7 @@ from tunebook.batch.entry import Entry
 from tunebook.batch.plan import entry_key, plan_id
 from tunebook.batch.states import STATES, Board, Change
 from tunebook.errors import ConfigError, MachineError, Problem, did_you_mean
-from tunebook.records import BATCHES, RunDirectory, write_atomically, write_problem
+from tunebook.records import BATCHES, PLUGINS, RunDirectory, write_atomically, write_problem
 
 SCHEMA_VERSION = 1
 
@@ -81,6 +81,11 @@ class BatchFolder:
     def driver_file(self) -> Path:
         """Signs of life of the process that drives it."""
         return self.path / "driver.json"
+
+    @property
+    def plugins(self) -> Path:
+        """Source of the plugins that were made in the session which began it."""
+        return self.path / PLUGINS
 
     @property
     def runs(self) -> Path:
@@ -231,6 +236,11 @@ def find_batch(runs_dir: Path, name: str) -> BatchFolder:
     found = f"{len(matches)} that begin with `{name:.100}`"
     fix = "give more of the id: " + ", ".join(ids) if matches else did_you_mean(name, ids)
     raise ConfigError(Problem(code, str(runs_dir / BATCHES), "one batch", found, fix))
+
+
+def plugin_files(folder: BatchFolder) -> list[Path]:
+    """Returns the single-file plugins of a batch, those that are gone left out."""
+    return [file for file in map(Path, folder.read_plan().plugin_files) if file.is_file()]
 
 
 def with_added(plan: BatchPlanFile, entries: Sequence[Entry]) -> tuple[BatchPlanFile, int]:

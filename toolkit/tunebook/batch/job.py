@@ -35,6 +35,7 @@ class Job:
 
     Attributes:
         mode: Begin the run, or go on from its last checkpoint.
+        plugin_files: Single-file plugins, which lie in the run's directory.
         folder: Where to work, since relative paths of a case begin there.
         processes: How many train the model together.
     """
@@ -107,16 +108,15 @@ def carry_out_job(run: RunDirectory, job: Job) -> RunRecord:
     """
     if Path(job.folder).is_dir():  # another machine may not have it
         os.chdir(job.folder)
-    host = PluginHost(files=job.plugin_files)
+    files = [run.path / file for file in job.plugin_files]
+    host = PluginHost(files=files)
     limits = Limits(**job.limits)
     if job.mode == "resume":
         return resume(run, host, limits=limits, debug=True)[1]
     plan = make_plan(host, job.case, job.parameters, with_notebook=job.with_notebook)
     record = begin_in(run, plan.case)
     plan = replace(plan, processes=job.processes)
-    return carry_out(
-        run, record, plan, host, plugin_files=job.plugin_files, limits=limits, debug=True
-    )
+    return carry_out(run, record, plan, host, plugin_files=files, limits=limits, debug=True)
 
 
 def _of_memory(run: RunDirectory, record: RunRecord) -> TunebookError | None:

@@ -17,12 +17,14 @@ from tunebook.batch.folder import (
     with_added,
 )
 from tunebook.batch.lock import driving
-from tunebook.batch.plan import BatchPlan, Expansion, expand_plan, plan_id
+from tunebook.batch.plan import BatchPlan, Expansion, expand_plan
 from tunebook.batch.validation import Validated, validate_entries
 from tunebook.batch.values import in_words
 from tunebook.errors import ConfigError, MachineError, Problem
 from tunebook.host import PluginHost
+from tunebook.loose import LoosePlugin
 from tunebook.records import BATCHES, write_problem
+from tunebook.shipping import check_shippable, files_for, keep_sources, made_here
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Prepared:
         added: How many entries of that are new; all of them in a new folder.
         existed: Whether the folder was there before.
         notes: What a person should know: duplicates, an earlier batch that this one adds to.
+        made: Plugins of this session, whose source goes into the folder.
     """
 
     folder: BatchFolder
@@ -43,6 +46,7 @@ class Prepared:
     added: int
     existed: bool
     notes: tuple[str, ...]
+    made: Sequence[LoosePlugin] = ()
 
 
 def prepare_batch(
@@ -62,30 +66,32 @@ def prepare_batch(
         plan: What to run.
         runs_dir: Where runs lie.
         extend: The batch to add to.
-        plugin_files: Single-file plugins that runs load.
+        plugin_files: Single-file plugins that runs load, beside those of the host.
 
     Raises:
         TunebookError: With everything that is wrong with the plan, or `extend` is of another one.
     """
     expansion = expand_plan(plan)
     validated = validate_entries(host, expansion.entries, with_notebook=plan.with_notebook)
-    files = tuple(str(Path(file).resolve()) for file in plugin_files)
+    check_shippable(host)
+    made = made_here(host)
     title = slug(plan.title)
     content = plan.model_dump(mode="json")
-    fresh = BatchPlanFile(title, content, validated.entries, files)
+    fresh = BatchPlanFile(title, content, validated.entries)
     notes = _notes(expansion, validated)
     folder = _folder(runs_dir, fresh, expansion.entries, extend)
     if folder is None:
-        path = runs_dir.resolve() / BATCHES / f"{title}-{plan_id(e.key for e in fresh.entries)}"
-        return Prepared(BatchFolder(path), fresh, validated, len(fresh.entries), False, notes)
+        folder = BatchFolder(runs_dir.resolve() / BATCHES / f"{title}-{fresh.id}")
+        fresh = replace(fresh, plugin_files=_files(host, folder, plugin_files))
+        return Prepared(folder, fresh, validated, len(fresh.entries), False, notes, made)
     before = folder.read_plan()
     known = {entry.key for entry in before.entries}
     again = {kept for left, kept in validated.same.items() if left in known}
     file, added = with_added(before, [e for e in fresh.entries if e.key not in again])
     if added and known:
         notes += (f"adds {added} to the {len(known)} runs of {folder.batch_id}",)
-    file = replace(file, content=content, plugin_files=files)
-    return Prepared(folder, file, validated, added, True, notes)
+    file = replace(file, content=content, plugin_files=_files(host, folder, plugin_files))
+    return Prepared(folder, file, validated, added, True, notes, made)
 
 
 def write_batch(prepared: Prepared) -> None:
@@ -100,7 +106,12 @@ def write_batch(prepared: Prepared) -> None:
     except OSError as error:
         raise MachineError(write_problem(prepared.folder.path, error)) from error
     with driving(prepared.folder):
+        keep_sources(prepared.made, prepared.folder.plugins)
         prepared.folder.write_plan(prepared.file)
+
+
+def _files(host: PluginHost, folder: BatchFolder, files: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(map(str, files_for(host, folder.plugins, files)))
 
 
 def slug(name: str) -> str:

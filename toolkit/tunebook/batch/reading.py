@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.batch.board import Results, collect
 from tunebook.batch.entry import Entry
-from tunebook.batch.folder import BatchFolder, find_batch
+from tunebook.batch.folder import BatchFolder, find_batch, plugin_files
 from tunebook.batch.rows import By, Row, Table
 from tunebook.batch.settings import case_name, in_words, value_of
 from tunebook.batch.standing import standing
@@ -38,7 +38,7 @@ class Batch:
 
     def __init__(self, folder: BatchFolder, host: PluginHost | None = None) -> None:
         self.folder = folder
-        self.host = host or PluginHost()
+        self.host = host or PluginHost(files=plugin_files(folder))
         self.entries: Sequence[Entry] = standing(folder)[0].entries
 
     @property
@@ -269,6 +269,7 @@ def run_batch(
     parameters: Mapping[str, Any] | None = None,
     with_notebook: bool = True,
     runs_dir: str | Path | None = None,
+    host: PluginHost | None = None,
 ) -> Batch:
     """Runs a grid over a case to its end, or what is still to be done of one that was begun.
 
@@ -278,6 +279,8 @@ def run_batch(
         parameters: Values for every run.
         with_notebook: Whether every run is an executed notebook as well.
         runs_dir: Where runs lie; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
+        host: Plugins; all installed ones when None. Those of files, and those that cells of a
+            notebook define, go along with the batch as source.
 
     Raises:
         TunebookError: The plan is wrong, or the batch could not go on. A run that fails is no
@@ -287,7 +290,7 @@ def run_batch(
     from tunebook.batch.opening import prepare_batch, write_batch
     from tunebook.batch.plan import make_batch_plan
 
-    host = PluginHost()
+    host = host or PluginHost()
     content = {"case": case, "grid": dict(grid), "parameters": dict(parameters or {})}
     plan = make_batch_plan(host, content | {"with_notebook": with_notebook})
     prepared = prepare_batch(host, plan, _runs_dir(runs_dir))

@@ -127,17 +127,13 @@ def resume_batch(
         retry_failed: Whether runs that failed by themselves are tried again.
         dry_run: Whether to say only what would be run.
     """
-    from tunebook.batch.folder import find_batch
+    from tunebook.batch.folder import find_batch, plugin_files
     from tunebook.batch.plan import make_batch_plan
 
     try:
         folder = find_batch(settings.runs_dir, name)
         file = folder.read_plan()
-        settings.plugin_files += [
-            each
-            for each in map(type(folder.path), file.plugin_files)
-            if each not in settings.plugin_files
-        ]
+        settings.plugin_files += plugin_files(folder)
         host = settings.host()
         chosen = executor_content(
             Given((), executor=executor, executor_settings=executor_settings),

@@ -5,16 +5,19 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunebook.cli.answers import Answer, table
+from tunebook.cli.answers import Answer, print_answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from tunebook.host import PluginHost
     from tunebook.testing import CheckResult
 
 WIDEST_REASON = 80
@@ -33,23 +36,44 @@ WIDEST_REASON = 80
     metavar="KEY=VALUE",
     help="Set a field of the plugin's config, such as path=rows.csv; may be given several times.",
 )
+@click.option("--watch", is_flag=True, help="Check again whenever its code changes, until Ctrl-C.")
 @click.pass_obj
 def check_command(
-    settings: Settings, name: str, kind: str | None, quick: bool, parameters: tuple[str, ...]
-) -> Answer:
+    settings: Settings,
+    name: str,
+    kind: str | None,
+    quick: bool,
+    parameters: tuple[str, ...],
+    watch: bool,
+) -> Answer | None:
     """Check that a plugin keeps the contract of its kind, with the checks of tunebook.testing.
 
     NAME is a plugin, KIND:NAME, or a distribution, an entry point or a file, for all plugins that
-    come from there.
+    come from there. With --watch and --json every round is a line of JSON.
     """
     from tunebook.cases import parse_parameters
-    from tunebook.testing import run_checks
     from tunebook.testing.candidate import is_file
 
     given = parse_parameters(parameters)
     if is_file(name) and Path(name) not in settings.plugin_files:
         settings.plugin_files.append(Path(name))
-    results = run_checks(name, kind=kind, settings=given, quick=quick, host=settings.host())
+    check = partial(_check, name, kind=kind, settings=given, quick=quick)
+    if not watch:
+        return check(settings.host())
+    from tunebook.cli.check_rounds import rounds
+
+    assert settings.stdout is not None
+    with suppress(KeyboardInterrupt):
+        for answer in rounds(settings, name, check):
+            print_answer(answer, settings.stdout, as_json=settings.as_json)
+            settings.stdout.flush()
+    return None
+
+
+def _check(name: str, host: PluginHost, **asked: Any) -> Answer:
+    from tunebook.testing import run_checks
+
+    results = run_checks(name, host=host, **asked)
     counts = Counter(result.outcome for result in results)
     data = {
         "passed": counts["passed"],

@@ -37,9 +37,10 @@ def leaderboard_command(
     Writes leaderboard.html, .csv and .json of the batch anew; with --score or --by the ranking is
     only printed, and the files stay as they are, as with --dry-run.
     """
-    from tunebook.batch.folder import find_batch
+    from tunebook.batch.folder import find_batch, plugin_files
 
     folder = find_batch(settings.runs_dir, batch)
+    settings.plugin_files += plugin_files(folder)
 
     from tunebook.batch.as_data import to_json
     from tunebook.batch.board import collect

@@ -15,7 +15,7 @@ from tunebook.cli.application import Settings, command
 from tunebook.errors import ConfigError, Problem, did_you_mean
 
 if TYPE_CHECKING:
-    from tunebook.host import PluginInfo
+    from tunebook.plugin_listing import PluginInfo
 
 SCHEMA_KINDS = ("strategy", "model", "datasource", "metric", "augmenter", "executor")
 ALONE = ("case", "plan")

@@ -33,6 +33,7 @@ from tunebook.progress import RunFollower, progress_listener
 from tunebook.records import RunDirectory, RunRecord
 from tunebook.resumption import RESUME, check_readable, earlier_record, finished, now_running
 from tunebook.schema import CaseSchema
+from tunebook.shipping import check_shippable, files_for, keep_sources, made_here
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,16 @@ def launch(
         plan: What to run.
         host: Plugins.
         runs_dir: Where run directories are made.
-        plugin_files: Single-file plugins that a kernel loads as well.
+        plugin_files: Single-file plugins that a kernel loads, beside those of the host.
         limits: How long it may take.
         debug: Whether to print the traceback of what goes wrong.
 
     Raises:
-        ConfigError: The plan is not for so many processes.
+        ConfigError: The plan is not for so many processes, or a plugin that was made in this
+            session cannot be had by another process.
     """
+    if plan.notebook is not None or plan.processes > 1:
+        check_shippable(host)
     if plan.processes > 1:
         check_processes(plan.case, plan.notebook, plan.processes)
     run, record = begin(runs_dir, plan.case)
@@ -170,7 +174,9 @@ def carry_out(
     debug: bool = False,
 ) -> RunRecord:
     """Runs a plan in a directory that `begin` or `begin_in` has made; returns its final record."""
+    plugin_files = files_for(host, run.plugins, plugin_files)
     with owned(run.path, LAUNCHES):
+        keep_sources(made_here(host), run.plugins)
         Launched.now(plan.notebook, plan.injected, plugin_files, plan.processes).keep(run)
         return _carried_out(run, record, plan, host, plugin_files, limits, debug)
 

@@ -67,13 +67,16 @@ class Launched:
 
     @classmethod
     def of(cls, run: RunDirectory) -> Launched:
-        """Returns what a run was launched with: nothing, where a program has run the library.
+        """Returns what a run was launched with.
+
+        Where a program has run the library that is nothing but the plugins in the run's folder. A
+        plugin file that is gone is taken from there as well.
 
         Raises:
             ConfigError: The file is damaged or of a newer version, or what it names is gone.
         """
         if not run.launch_file.exists():
-            return cls()
+            return cls(plugin_files=tuple(sorted(run.plugins.glob("*.py"))))
         try:
             content = json.loads(run.launch_file.read_text(encoding="utf-8"))
             version = int(content["schema_version"])
@@ -81,7 +84,7 @@ class Launched:
             launched = cls(
                 None if notebook is None else Path(notebook),
                 dict(content["injected"]),
-                [Path(file) for file in content["plugin_files"]],
+                [_still_there(Path(file), run) for file in content["plugin_files"]],
                 dict(content["sha256"]),
                 int(content.get("processes", 1)),
             )
@@ -104,6 +107,11 @@ class Launched:
     def _files(self) -> list[Path]:
         own = [] if self.notebook is None else [self.notebook]
         return [*own, *self.plugin_files]
+
+
+def _still_there(file: Path, run: RunDirectory) -> Path:
+    kept = run.plugins / file.name
+    return kept if kept.is_file() and not file.is_file() else file
 
 
 def _damaged(run: RunDirectory, found: str) -> Problem:

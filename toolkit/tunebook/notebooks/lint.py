@@ -21,6 +21,7 @@ from tunebook.notebooks.parameters import (
 MAX_CELL_LINES = 15
 STRIP = "run `tunebook nb strip`"
 FIX = "run `tunebook nb lint --fix`"
+WRITES_A_FILE = "%%writefile "
 Content = Mapping[str, Any]
 
 
@@ -110,6 +111,8 @@ def _code_problems(where: str, source: str) -> Iterator[Problem]:
         tree = ast.parse(without_magics(source))
     except (SyntaxError, ValueError) as error:
         yield _problem("syntax", where, "Python", str(error), "mend it")
+        return
+    if source.startswith(WRITES_A_FILE):  # a lesson on what belongs into one
         return
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     for node in ast.walk(tree):

@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from tunebook.config import PluginConfig
-from tunebook.discovery import missing_modules
+from tunebook.discovery import SESSION, missing_modules
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
+from tunebook.loose import MAIN
+from tunebook.shipping import keep_sources
 from tunebook.specs import KINDS
 from tunebook.testing.check import CheckSkipped, built
 
@@ -73,11 +75,19 @@ class Candidate:
         origin = self.host.origin(self.kind, self.descriptor.name)
         if origin.distribution.endswith(".py"):
             return {"files": [str(Path(origin.distribution).resolve())]}
-        if origin.distribution != "session":
+        if origin.distribution != SESSION:
             return {"only": [f"{origin.distribution}:{origin.plugin}"]}
-        if origin.plugin not in sys.modules:
+        if origin.plugin in sys.modules:
+            return {"modules": [origin.plugin]}
+        loose = self.host.loose[origin]
+        if loose.problem or not self.of_cells:
             raise CheckSkipped("made in this session: put it into a file, which a process can load")
-        return {"modules": [origin.plugin]}
+        return {"files": [str(keep_sources([loose], self.scratch)[0])]}
+
+    @property
+    def of_cells(self) -> bool:
+        """Whether cells of a notebook define it."""
+        return built(self.descriptor) and self.descriptor.config.__module__ == MAIN
 
     def config(self, **changes: Any) -> PluginConfig:
         """Returns its config, with the settings and `changes` laid over the defaults."""

@@ -20,7 +20,7 @@ from tunebook.reference import reference
 from tunebook.schema import models_in
 from tunebook.specs import Origin
 from tunebook.testing.candidate import Candidate
-from tunebook.testing.check import CheckFailed, built, check, demand
+from tunebook.testing.check import CheckFailed, CheckSkipped, built, check, demand
 
 HEAVY = {"torch", "transformers", "tokenizers", "datasets", "peft", "adapters", "onnxruntime"}
 HEAVY |= {"numpy", "pandas", "pyarrow", "scipy", "sklearn", "matplotlib", "seaborn"}
@@ -84,6 +84,8 @@ def its_module_is_light(candidate: Candidate) -> None:
     """Loading the plugin imports nothing heavy, not even what it requires."""
     from tunebook.testing import fresh
 
+    if candidate.of_cells:
+        raise CheckSkipped("cells of a notebook import what they like")
     imported = {name.partition(".")[0] for name in fresh.call("imported", candidate.source)}
     requires = getattr(candidate.descriptor, "requires", ())
     heavy = imported & (HEAVY | {name.partition(".")[0] for name in requires})

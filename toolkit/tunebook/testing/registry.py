@@ -13,6 +13,7 @@ from tunebook.testing import (
     executors,
     metrics,
     models,
+    observers,
     packaging,
     strategies,
 )
@@ -35,6 +36,7 @@ CHECKS: Mapping[str, Check] = {
         models,
         cases,
         executors,
+        observers,
     )
     for check in _checks_in(module)
 }
@@ -48,6 +50,7 @@ LEAST: Mapping[str, int] = {
     "model": 16,
     "case": 7,
     "executor": 36,
+    "observer": 7,
 }
 """By kind, how many checks a plugin must at least be put to, so that none passes on nothing."""
 
