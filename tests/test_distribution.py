@@ -62,14 +62,14 @@ def test_versions_agree() -> None:
 def test_public_names_are_importable() -> None:
     import tunebook
 
-    assert len(tunebook.__all__) == 21
+    assert len(tunebook.__all__) == 22
     assert all(getattr(tunebook, name) for name in tunebook.__all__)
     assert set(tunebook.__all__) <= set(dir(tunebook))
 
 
 def test_agents_md_is_short_and_its_files_exist() -> None:
     text = (ROOT / "AGENTS.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 60
+    assert len(text.splitlines()) < 80
     named = re.findall(r"`(tests/[\w/]+\.py|plugins/\w+|toolkit/\w+)`", text)
     assert len(named) >= 3
     assert all((ROOT / name).exists() for name in named)

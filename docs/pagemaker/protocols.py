@@ -38,7 +38,7 @@ arguments that it doesn't need; it must take the others by these names, without 
 
 
 def _hooks() -> str:
-    registration = [hook for hook, _ in KINDS.values()]
+    registration = [hook for hook, _ in KINDS.values() if hook]
     parts = [HOOKS, "## Registration", *map(_hook, registration), "## Observers"]
     return "\n\n".join([*parts, *map(_hook, OBSERVERS)]) + "\n"
 

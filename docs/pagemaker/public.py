@@ -59,6 +59,8 @@ KIT = (
     "parametrize_checks run_checks"
 )
 
+TINY = "case_content rows save_tiny_bert save_tiny_gpt2 save_tiny_t5"
+
 PUBLIC: Mapping[str, Surface] = {
     module: Surface(reader, tuple(names.split()))
     for module, reader, names in (
@@ -68,6 +70,10 @@ PUBLIC: Mapping[str, Surface] = {
         ("tunebook.contracts", "For plugins: what each kind promises and is given.", PROMISES),
         ("tunebook.errors", "For all: the one shape of an error, and its exit code.", ERRORS),
         ("tunebook.testing", "For tests of plugins: the conformance kit.", KIT),
+        ("tunebook.testing.tiny", "For tests: small models and data.", TINY),
+        ("tunebook.testing.running", "For tests: a plugin among the bundled ones.", "open_host"),
+        ("tunebook.testing.trials", "For tests: a strategy on a small model.", "prepare"),
+        ("tunebook.schema", "For programs: cases as JSON Schema, and checked.", "CaseSchema"),
         (
             "tunebook.composition",
             "For strategies that put adapters together.",

@@ -25,6 +25,9 @@ CALLS: dict[str, tuple[str, int]] = {
     "validate": ("validate tiny.json", 0),
     "check": ("check no-such-plugin", 2),
     "matrix": ("matrix no-such-strategy", 2),
+    "new plugin": ("new plugin top_layers --kind strategy --dry-run", 0),
+    "new case": ("new case tickets --task regression --dry-run", 0),
+    "new where": ("new where", 0),
     "plan": ("plan tiny.json", 0),
     "run": ("run tiny.json --dry-run", 0),
     "runs": ("runs", 0),
@@ -72,6 +75,7 @@ READS = {
     "validate",
     "check",
     "matrix",
+    "new where",
     "plan",
     "runs",
     "show",
@@ -130,7 +134,7 @@ def objects(name: str, stdout: str) -> list[dict[str, Any]]:
 
 def test_the_table_is_whole() -> None:
     assert {*CALLS} == {*commands()}
-    assert len(CALLS) == 42
+    assert len(CALLS) == 45
     assert {*STREAMS} <= {*CALLS}
     assert {*CALLS} > READS
 

@@ -11,6 +11,7 @@ SUMMARIES: Mapping[str, str] = {
     "validate": "Check a case and print its settings.",
     "check": "Check that a plugin keeps the contract of its kind.",
     "matrix": "Try strategies on every task, family and head, as a table.",
+    "new": "Make a plugin project, or a case, to begin with.",
     "plan": "Say what a run would be: data, steps, time, memory.",
     "run": "Run a case, in its notebook where it has one.",
     "status": "Say what state a run is in, and how far it has come.",

@@ -1,7 +1,6 @@
 import pytest
 
-from tunebook.testing import parametrize_checks
-from tunebook.testing.candidate import find_candidates
+from tunebook.testing import find_candidates, parametrize_checks
 from tunebook.testing.running import open_host
 
 

@@ -1,11 +1,11 @@
 import pytest
 from mlflow import MlflowClient
 
+from tunebook import PluginHost, run_case
 from tunebook.errors import DataError
-from tunebook.host import PluginHost
-from tunebook.runner import run_case
 from tunebook.schema import CaseSchema
-from tunebook.testing import parametrize_checks, tiny
+from tunebook.testing import parametrize_checks
+from tunebook.testing.tiny import case_content, save_tiny_bert
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_it_keeps_the_contract_of_an_observer(check, client):
 
 def run(tmp_path, **changes):
     host = PluginHost(only=["tunebook", "mlflow"])
-    content = tiny.case_content(tiny.save_tiny_bert(tmp_path / "bert"), **changes)
+    content = case_content(save_tiny_bert(tmp_path / "bert"), **changes)
     content["training"]["epochs"] = 1
     return run_case(
         CaseSchema(host).validate(content), host, runs_dir=tmp_path / "runs", listeners=[]

@@ -1,10 +1,10 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tunebook.host import PluginHost
-from tunebook.runner import run_case
+from tunebook import PluginHost, run_case
 from tunebook.schema import CaseSchema
-from tunebook.testing import parametrize_checks, tiny
+from tunebook.testing import parametrize_checks
+from tunebook.testing.tiny import case_content, save_tiny_bert
 from tunebook_tensorboard import impl
 
 
@@ -22,7 +22,7 @@ def test_it_keeps_the_contract_of_an_observer(check):
 
 def test_a_run_leaves_its_curves(tmp_path, place):
     host = PluginHost(only=["tunebook", "tensorboard"])
-    case = CaseSchema(host).validate(tiny.case_content(tiny.save_tiny_bert(tmp_path / "bert")))
+    case = CaseSchema(host).validate(case_content(save_tiny_bert(tmp_path / "bert")))
     run = run_case(case, host, runs_dir=tmp_path / "runs", listeners=[])
     assert run.record.warnings == ()
     curves = EventAccumulator(str(place / "tiny" / run.id)).Reload()
