@@ -10,7 +10,8 @@ from tunebook import __version__
 from tunebook.cases import read_case_file
 from tunebook.controls import CONTROLS
 from tunebook.errors import EXIT_CODES, ConfigError
-from tunebook.host import PluginHost, PluginInfo
+from tunebook.host import PluginHost
+from tunebook.plugin_listing import PluginInfo
 from tunebook.records import SCHEMA_VERSION as RECORD_VERSION
 from tunebook.reference import reference
 from tunebook.specs import BuiltDescriptor, CasePlugin
