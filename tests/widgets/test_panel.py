@@ -127,6 +127,18 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(panel: Panel) -
     )
 
 
+def test_what_is_no_number_is_shown_as_such() -> None:
+    view = RunView()
+    for event in (step(1), Evaluated(1, 0.1, {"macro_f1": 0.5}, best=True)):
+        view(event)
+    assert (view.facts()["loss"], view.facts()["macro_f1"]) == ("0.5000", "0.500")
+    for event in (step(2, None), Evaluated(2, 0.2, {"macro_f1": math.nan}, best=False)):
+        view(event)
+    assert view.facts()["loss"] == view.facts()["macro_f1"] == "not a number"
+    assert view.losses == [(1, 0.5)]
+    assert view.scores == {"macro_f1": [(1, 0.5)]}
+
+
 def test_steps_that_are_taken_again_replace_those_before() -> None:
     view = RunView()
     for number in (1, 2, 3, 2, 3, 4):

@@ -176,6 +176,13 @@ class TrainingConfig(Section):
     cache_limit_gb: float = Field(
         8.0, ge=0, le=10_000, description="Largest cache of frozen layers, in GB on disk."
     )
+    bad_loss: Literal["stop", "continue"] = Field(
+        "stop",
+        description=(
+            "What is done when a loss is NaN or infinite. `stop`: the run fails, and the last good "
+            "checkpoint stays. `continue`: the batch is left out; ten in a row end the run as well."
+        ),
+    )
     early_stopping: EarlyStopping | None = Field(
         None, description="Stop when the validation score stops improving; null to train on."
     )

@@ -16,12 +16,13 @@ from torch import nn
 from transformers import TrainerCallback
 
 from tunebook.config import EarlyStopping
-from tunebook.errors import MachineError, Problem, TrainingError
+from tunebook.errors import MachineError
 from tunebook.events import Evaluated, EventLog, StepTaken
 from tunebook.records import write_problem
 from tunebook.tasks.text_classification import load_trainable, trainable_state
 from tunebook.training import processes
 from tunebook.training.precision import device
+from tunebook.training.soundness import diverged, is_sound
 
 REPORTS = 200
 """Step events of a whole training, so that a long run doesn't write a line a step."""
@@ -90,6 +91,8 @@ class BestWeights(TrainerCallback):
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
         value = scores[self.score]
         gain = math.inf if self.best is None else self.sign * (value - self.best)
+        # scores of weights that are no numbers mean nothing, whatever they are
+        gain = gain if math.isfinite(value) and is_sound(self.model) else -math.inf
         improved, enough = gain > 0, gain > self._threshold
         if improved:
             self.best, self.best_step = value, state.global_step
@@ -140,8 +143,16 @@ class BestWeights(TrainerCallback):
 class Reporter(TrainerCallback):
     """Tells of steps: loss, rate, speed, time left. Ends a training whose loss is not finite."""
 
-    def __init__(self, log: EventLog, total_steps: int, examples_per_step: Callable[[], int]):
+    def __init__(
+        self,
+        log: EventLog,
+        total_steps: int,
+        examples_per_step: Callable[[], int],
+        *,
+        bears_bad_losses: bool = False,
+    ) -> None:
         self.log = log
+        self.bears_bad_losses = bears_bad_losses
         self.total_steps = total_steps
         self.every = max(1, total_steps // REPORTS)
         self.examples_seen = examples_per_step
@@ -174,23 +185,16 @@ class Reporter(TrainerCallback):
         # all processes report at the same steps
         loss = float(processes.mean(torch.stack(self.losses).mean())) if self.losses else math.nan
         self.losses.clear()
-        if not math.isfinite(loss):
-            raise TrainingError(
-                Problem(
-                    "training.diverged",
-                    f"step {step}",
-                    "a finite loss",
-                    str(loss),
-                    "lower training.learning_rate, or set training.precision=fp32",
-                )
-            )
+        finite = math.isfinite(loss)
+        if not finite and not self.bears_bad_losses:
+            raise diverged(f"step {step}", str(loss))
         elapsed = time.perf_counter() - self.started
         self.log(
             StepTaken(
                 step,
                 self.total_steps,
                 float(state.epoch or 0),
-                loss,
+                loss if finite else None,
                 max(group["lr"] for group in kwargs["optimizer"].param_groups),
                 self.examples_seen() / max(elapsed, 1e-9),
                 elapsed / step * (self.total_steps - step),

@@ -31,6 +31,7 @@ from tunebook.training.mixture import TaskMixture, bucketed
 from tunebook.training.precision import Precision, device
 from tunebook.training.predict import predict_logits
 from tunebook.training.resuming import Resumable
+from tunebook.training.soundness import BadBatches
 
 Scorer = Callable[[np.ndarray], Mapping[str, float]]
 
@@ -160,7 +161,8 @@ def train(job: TrainingJob) -> TrainingResult:
         ],
     )
     trainer.remove_callback(PrinterCallback)
-    reporter = Reporter(job.log, total, lambda: trainer.examples_seen)
+    bears = job.config.bad_loss == "continue"
+    reporter = Reporter(job.log, total, lambda: trainer.examples_seen, bears_bad_losses=bears)
     trainer.reporter, trainer.best = reporter, best
     trainer.add_callback(reporter)
     if device().type == "cpu":
@@ -201,6 +203,7 @@ class TrainingLoop(Resumable, Trainer):
     def __init__(self, *args: Any, job: TrainingJob, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.job = job
+        self.bad = BadBatches(leave_out=job.config.bad_loss == "continue", log=job.log)
         self.reporter: Reporter | None = None
         self.best: BestWeights | None = None
         self.losses = {n: each.loss.to(self.args.device) for n, each in job.by_task.items()}
@@ -232,8 +235,9 @@ class TrainingLoop(Resumable, Trainer):
         logits = model(**inputs)
         criterion = self.losses[inputs.get("task", ALONE)]
         loss, rows = processes.weigh(criterion(logits.float(), labels), criterion, labels, counts)
+        loss, counted = self.bad.heed(loss, model)
         self.examples_seen += rows
-        if self.reporter is not None:
+        if self.reporter is not None and counted:
             self.reporter.losses.append(loss.detach())
         return (loss, logits) if return_outputs else loss
 

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 
 from tunebook.training.checkpoints import TrainingCheckpoints
 from tunebook.training.loop_state import Tensors, capture, restore, restore_chance
+from tunebook.training.soundness import is_sound
 from tunebook.training.steering import Steering
 
 
@@ -88,7 +89,8 @@ class Resumable:
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         # a training that ends here leaves what has come out instead
-        if self.checkpoints is not None and not self.control.should_training_stop:
+        wanted = self.checkpoints is not None and not self.control.should_training_stop
+        if wanted and is_sound(self.model):  # else the last good one stays
             self.checkpoints.write(self.state.global_step, capture(self))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:

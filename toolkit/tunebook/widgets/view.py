@@ -27,6 +27,7 @@ class RunView:
         told: What has happened, as lines, the last ones.
         answers: What was asked, and what became of it.
         ended: How the run ended, None while it hasn't.
+        latest: The last loss and scores, also those that are no numbers.
     """
 
     progress: ProgressState = field(default_factory=ProgressState)
@@ -36,6 +37,7 @@ class RunView:
     told: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD))
     answers: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD))
     ended: str | None = None
+    latest: dict[str, float | None] = field(default_factory=dict)
     _another: bool = False
 
     def __call__(self, event: Event) -> None:
@@ -47,11 +49,13 @@ class RunView:
         elif isinstance(event, StepTaken):
             if self._another:  # each training counts its own steps
                 self.losses, self.rates, self._another = [], [], False
+            self.latest["loss"] = event.loss
             if event.loss is not None and math.isfinite(event.loss):
                 self._back_to(event.step)
                 self.losses.append((event.step, event.loss))
             self.rates.append((event.step, event.learning_rate))
         elif isinstance(event, Evaluated):
+            self.latest |= event.scores
             for name, value in event.scores.items():
                 if math.isfinite(value):
                     self.scores.setdefault(name, []).append((event.step, value))
@@ -86,12 +90,17 @@ class RunView:
                 "speed": f"{step.examples_per_second:,.0f} examples/s",
                 "time left": duration(0 if self.ended else step.seconds_left),
             }
-        if self.losses:
-            facts["loss"] = f"{self.losses[-1][1]:.4f}"
-        facts |= {name: f"{points[-1][1]:.3f}" for name, points in [*self.scores.items()][:3]}
+        names = [name for name in ("loss", *self.latest) if name in self.latest]
+        shown = [*dict.fromkeys(names)][:4]
+        facts |= {name: _number(self.latest[name], 4 if name == "loss" else 3) for name in shown}
         if memory_mb is not None:
             facts["memory"] = f"{memory_mb:,.0f} MB"
         return facts
+
+
+def _number(value: float | None, digits: int) -> str:
+    usable = value is not None and math.isfinite(value)
+    return f"{value:.{digits}f}" if usable else "not a number"
 
 
 def smoothed(points: Sequence[tuple[float, float]], share: float) -> Points:
