@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -145,7 +144,7 @@ def run_in(folder: Path, command: list[Any]) -> subprocess.CompletedProcess[str]
 def lacking(python: Path, example: Path) -> str:
     """Returns why the packages of an example couldn't be installed; empty where they could."""
     told = python.parents[1] / f"{example.name}.txt"
-    if importlib.util.find_spec("adapters") is None and example.name == "averaged_adapters":
+    if example.name == "averaged_adapters" and missing(python, "adapters"):
         return "the adapters extra isn't installed"
     return told.read_text()[-300:] if told.is_file() else ""
 

@@ -224,7 +224,7 @@ def test_every_notebook_of_ours_takes_a_seed_and_changes_in_one_line(
         pairs = zip(original.read_text().splitlines(), path.read_text().splitlines(), strict=True)
         assert sum(one != other for one, other in pairs) == 2
         taken += 1
-    assert taken == len(REPOSITORY) - 1 == 6
+    assert taken == 6  # comparing a batch and writing a plugin have none
 
 
 def test_what_somebody_else_wrote_meanwhile_is_kept(path: Path) -> None:

@@ -20,7 +20,7 @@ from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
 from tunebook.loose import MAIN
 from tunebook.shipping import keep_sources
-from tunebook.specs import KINDS
+from tunebook.specs import KINDS, PROJECT
 from tunebook.testing.check import CheckSkipped, built
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Candidate:
             return {"files": [str(Path(origin.distribution).resolve())]}
         if origin.distribution != SESSION:
             return {"only": [f"{origin.distribution}:{origin.plugin}"]}
-        if origin.plugin in sys.modules:
+        if _implements_hooks(sys.modules.get(origin.plugin)):
             return {"modules": [origin.plugin]}
         loose = self.host.loose[origin]
         if loose.problem or not self.of_cells:
@@ -186,3 +186,9 @@ def _wrong_settings(candidate: Candidate) -> Iterator[Problem]:
             where = f"settings of {candidate}: {'.'.join(map(str, each['loc']))}"
             found = shorten(each["input"])
             yield Problem("check.invalid_setting", where, each["msg"], found, "give another value")
+
+
+def _implements_hooks(module: Any) -> bool:
+    """Whether it is a module of hooks, and not only called like a plugin."""
+    content = vars(module).values() if module is not None else ()
+    return any(hasattr(each, f"{PROJECT}_impl") for each in content)
