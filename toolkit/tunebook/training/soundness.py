@@ -41,7 +41,7 @@ class BadBatches:
             text = "a batch without a finite loss was left out (training.bad_loss: continue)"
             self._log(Noted(text, "warning"))
         if self._in_a_row >= MOST_IN_A_ROW:
-            raise diverged(f"{MOST_IN_A_ROW} batches in a row", str(float(loss)))
+            raise diverged(f"{MOST_IN_A_ROW} batches in a row", str(float(loss.detach())))
         trained = [p for p in model.parameters() if p.requires_grad]
         nothing: torch.Tensor = sum(p.sum() for p in trained) * 0.0  # type: ignore[assignment]
         return nothing, False
