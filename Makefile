@@ -30,8 +30,10 @@ $(RUNS)/.$(CASE): $(VENV)/.case $(EXTRA:%=$(VENV)/.%) $(SOURCES)
 test: lint
 	$(BIN)/python -m pytest -n 2
 
+# what is about the documentation, templates, the kit and agents, which `make test` looks at as well
+NOT_QUICK := tests/docs tests/templates tests/examples tests/testing tests/mcp_server tests/strategies
 quick: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(NOT_QUICK:%=--ignore=%)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check $(LINTED)
@@ -41,9 +43,10 @@ lint: $(VENV)/.dev
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
 # the core's tests on transformers 5, without adapters and dask; plans, kernels, the cache and the
-# MCP server and the docs are the same there, so that their tests are left to the first lane
+# doors are the same there, so that their tests are left to the first lane
 SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache \
-  tests/mcp_server tests/docs
+  tests/cli tests/config tests/docs tests/errors tests/examples tests/handles tests/host \
+  tests/mcp_server tests/planning tests/templates
 test-tf5: .venv-tf5/.core
 	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters" $(SAME_ON_TF5:%=--ignore=%)
 
