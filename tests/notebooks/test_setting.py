@@ -210,6 +210,7 @@ def test_which_case_a_notebook_names(load: str, name: str | None) -> None:
     assert named_case(lesson(load=load)) == name
 
 
+@pytest.mark.adapters
 def test_every_notebook_of_ours_takes_a_seed_and_changes_in_one_line(
     tmp_path: Path, host: PluginHost
 ) -> None:
