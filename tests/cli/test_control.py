@@ -224,6 +224,11 @@ def started(tiny_bert: Path, tmp_path: Path) -> Callable[[int], subprocess.Popen
     return run
 
 
+def outputs_of(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the outputs of a cell that aren't printed."""
+    return [output for output in cell.get("outputs", []) if "data" in output]
+
+
 @pytest.mark.slow
 def test_a_run_in_the_background_under_papermill_is_lines_of_text(
     started: Callable[[int], subprocess.Popen[str]],
@@ -238,6 +243,10 @@ def test_a_run_in_the_background_under_papermill_is_lines_of_text(
     )
     assert "evaluation   step" in printed
     assert "ButtonModel" not in notebook.read_text()  # no panel
+    shown = ["".join(o["data"].get("text/html", "")) for c in cells for o in outputs_of(c)]
+    (picture,) = [text for text in shown if "tunebook-run" in text]
+    assert "succeeded</div>" in picture
+    assert picture.count("<polyline") >= 3  # curves, and not what stood there at the start
     assert (notebook.parent / "report.html").exists()
 
 

@@ -59,7 +59,8 @@ def test_events_become_figures_and_curves(run: RunDirectory, panel: Panel) -> No
     shown = panel.picture()
     for part in ("10 of 100", "0.1000", "1 min 15 s", "130 examples/s", "0.612", "training"):
         assert part in shown
-    assert shown.count("<svg") == 2
+    assert shown.count("<svg") == 3
+    assert 'aria-label="Learning rate: rate 0.0001"' in shown
     assert "full-&lt;s0&gt;" in shown
     assert "<s0>" not in shown
     log(RunEnded("succeeded"))
@@ -121,8 +122,8 @@ def test_every_control_can_be_reached_by_keyboard_and_has_a_name(panel: Panel) -
     assert all(
         re.search(r'role="img" aria-label="[^"]+"', each.value)
         for each in (
-            panel._loss,
-            panel._score,
+            panel._shown["loss"],
+            panel._shown["score"],
         )
     )
 

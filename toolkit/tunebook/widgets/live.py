@@ -24,7 +24,7 @@ from tunebook.host import PluginHost
 from tunebook.notebooks.launch import begin_in
 from tunebook.notebooks.verdict import error_of
 from tunebook.ownership import LAUNCHES, owned, owner
-from tunebook.progress import Html, LineProgress, RunFollower
+from tunebook.progress import EventFollower, Html, LineProgress, RunFollower
 from tunebook.records import RunDirectory, find_run
 from tunebook.resumption import place_of
 from tunebook.runs import Run
@@ -90,6 +90,7 @@ class LiveRun:
         self.directory = directory
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._still: Any = None
 
     @property
     def id(self) -> str:
@@ -168,8 +169,12 @@ class LiveRun:
             yield lambda: None
             return
         follower = RunFollower(self.directory.path, _lines())
-        yield follower.poll
-        follower.poll()
+        try:
+            yield follower.poll
+        finally:
+            follower.poll()
+            if self._still is not None:
+                self._still.update(Html(self._picture()))
 
     @cached_property
     def panel(self) -> Panel:
@@ -183,11 +188,20 @@ class LiveRun:
         run has ended."""
         from IPython.display import display
 
-        if headless():
-            display(Html(f"<div>{self.id}: {self.status}</div>"))
+        if headless():  # `wait` puts the end in its place
+            self._still = display(Html(self._picture()), display_id=True)
             return
         handle = display(self.panel.widget, display_id=True)
         threading.Thread(target=self._leave_picture, args=(handle,), daemon=True).start()
+
+    def _picture(self) -> str:
+        """Returns how the run stands, without making widgets."""
+        from tunebook.widgets.picture import parts, picture
+        from tunebook.widgets.view import RunView
+
+        view = RunView()
+        EventFollower(self.directory.events_file, view).poll()
+        return picture(parts(self.id, view))
 
     def _leave_picture(self, handle: Any) -> None:
         while self.running:

@@ -20,8 +20,8 @@ from tunebook.errors import TunebookError
 from tunebook.ownership import owner
 from tunebook.progress import RunFollower
 from tunebook.records import RunDirectory
-from tunebook.widgets.curves import line_chart
-from tunebook.widgets.view import RunView, smoothed
+from tunebook.widgets.picture import CURVES, PIECES, SMOOTHING, parts, picture
+from tunebook.widgets.view import RunView
 
 UPDATES_PER_SECOND = 4
 SURE_SECONDS = 5.0
@@ -67,27 +67,28 @@ class Panel:
         """Reads what has happened since, and shows it."""
         with self._lock:
             self._follower.poll()
-            for widget, text in self._pictures():
-                if widget.value != text:
-                    widget.value = text
+            for name, text in self._pieces().items():
+                if self._shown[name].value != text:
+                    self._shown[name].value = text
             self._enable(self.view.ended is None and owner(self.run.path) is not None)
 
     def picture(self) -> str:
         """Returns the run as HTML without widgets, for a saved notebook."""
-        parts = [text for _, text in self._pictures()]
-        return f'<div class="tunebook-run">{"".join(parts)}</div>'
+        return picture(self._pieces())
 
     # what it is made of
 
     def _build(self) -> None:
-        self._bar = ipw.HTML()
-        self._facts = ipw.HTML()
-        self._loss, self._score = ipw.HTML(), ipw.HTML()
-        self._told = ipw.HTML()
+        shown = self._shown = {name: ipw.HTML() for name in PIECES}
         self._said = ipw.HTML()
         self._log = ipw.ToggleButton(value=False, description="log scale", tooltip="of the loss")
         self._smooth = ipw.FloatSlider(
-            value=0.6, min=0, max=0.95, step=0.05, description="smoothing", continuous_update=False
+            value=SMOOTHING,
+            min=0,
+            max=0.95,
+            step=0.05,
+            description="smoothing",
+            continuous_update=False,
         )
         for setting in (self._log, self._smooth):
             setting.observe(lambda _: self.refresh(), "value")
@@ -99,18 +100,20 @@ class Panel:
             self._form(self._note, "note", lambda text: {"text": text}),
         ]
         half = ipw.Layout(flex="1 1 380px")
-        self._loss.layout = self._score.layout = half
+        curves = [shown[name] for name in CURVES]
+        for curve in curves:
+            curve.layout = half
         wrap = ipw.Layout(flex_flow="row wrap")
         self.widget = ipw.VBox(
             [
-                self._bar,
-                self._facts,
-                ipw.HBox([self._loss, self._score], layout=wrap),
+                shown["bar"],
+                shown["facts"],
+                ipw.HBox(curves, layout=wrap),
                 ipw.HBox([self._log, self._smooth], layout=wrap),
                 ipw.HBox([self._buttons[action] for action in BUTTONS], layout=wrap),
                 ipw.HBox(self._forms, layout=wrap),
                 self._said,
-                self._told,
+                shown["told"],
             ],
             layout=ipw.Layout(max_width="900px"),
         )
@@ -162,18 +165,10 @@ class Panel:
 
     # what is shown
 
-    def _pictures(self) -> list[tuple[ipw.HTML, str]]:
-        view = self.view
-        losses = {"training": smoothed(view.losses, self._smooth.value)}
-        loss = line_chart("Training loss", losses, log=self._log.value, faint=view.losses)
-        scores = dict([*view.scores.items()][:3])
-        return [
-            (self._bar, _bar(self.run.run_id, view)),
-            (self._facts, _facts(view.facts(memory_of(owner(self.run.path))))),
-            (self._loss, loss),
-            (self._score, line_chart("Validation", scores)),
-            (self._told, _lines([*view.told, *view.answers])),
-        ]
+    def _pieces(self) -> dict[str, str]:
+        memory = memory_of(owner(self.run.path))
+        settings = {"smoothing": self._smooth.value, "log": self._log.value}
+        return parts(self.run.run_id, self.view, memory, **settings)
 
     def _enable(self, running: bool) -> None:
         paused = self.view.progress.paused
@@ -194,28 +189,3 @@ class Panel:
             self.refresh()
             if not alive:
                 return
-
-
-def _bar(run_id: str, view: RunView) -> str:
-    share = 1.0 if view.ended == "succeeded" else view.progress.share
-    name = html.escape(run_id)
-    label = f'aria-label="progress of {name}" style="width:16em"'
-    return (
-        f'<div style="line-height:1.6"><b>{name}</b> '
-        f'<progress {label} value="{share:.3f}" max="1"></progress> {html.escape(view.state)}</div>'
-    )
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    cells = (
-        f'<span style="white-space:nowrap"><span style="opacity:.65">{html.escape(name)}</span> '
-        f"{html.escape(value)}</span>"
-        for name, value in facts.items()
-    )
-    style = "display:flex;flex-wrap:wrap;gap:.2em 1.4em;line-height:1.5"
-    return f'<div style="{style}">{"".join(cells)}</div>'
-
-
-def _lines(lines: list[str]) -> str:
-    text = "\n".join(html.escape(line) for line in lines)
-    return f'<pre role="log" style="margin:0;font-size:11px;white-space:pre-wrap">{text}</pre>'
