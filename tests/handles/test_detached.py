@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from tunebook.ownership import DETACHED
 from tunebook.records import RunDirectory, find_runs
 
 HOST = PluginHost()
+TEMPLATES = Path(__file__).parents[2] / "templates"
 START = """
 import json, sys
 from pathlib import Path
@@ -80,6 +82,22 @@ def test_a_run_outlives_the_one_who_has_started_it(write_case: Callable[..., str
     assert told["progress"]["scores"]["macro_f1"] > 0
     assert any("evaluation" in line for line in logs_since(run).lines)
     assert stop(run)["outcome"] == "ended"
+
+
+@pytest.mark.slow
+def test_a_plugin_that_was_made_here_goes_along(
+    write_case: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "made_here.py").write_text((TEMPLATES / "my_strategy.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost()
+    host.register(importlib.import_module("made_here"))
+    monkeypatch.undo()  # the other process doesn't find it by itself
+    case = write_case(1, strategy="my_bitfit")
+    run = start_detached(host, case, {}, runs_dir=tmp_path / "runs")
+    told = wait_for(run, 90)
+    assert told["state"] == "succeeded", run.log_file.read_text()
+    assert told["strategy"] == "my_bitfit"
 
 
 @pytest.mark.slow

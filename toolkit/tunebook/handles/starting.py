@@ -22,6 +22,7 @@ from tunebook.notebooks.processes import check_processes
 from tunebook.ownership import check_free, starting
 from tunebook.records import RunDirectory, write_problem
 from tunebook.resumption import RESUME
+from tunebook.shipping import check_shippable, files_for, keep_sources, made_here
 
 NOT_INHERITED = ("TUNEBOOK_RUN_DIR", RESUME)
 """Environment variables that mean the run that the caller itself is in."""
@@ -48,15 +49,17 @@ def start_detached(
         case_name: A case, or the path of its file.
         parameters: Values by dotted path, and ``preset``.
         runs_dir: Where the run's directory is made.
-        plugin_files: Single-file plugins that the run loads as well.
+        plugin_files: Single-file plugins that the run loads, beside those of the host.
         with_notebook: Whether it runs in the case's notebook, where there is one.
         limits: How long it may take.
         processes: How many train the model together.
 
     Raises:
-        ConfigError: The case or a parameter is wrong.
+        ConfigError: The case or a parameter is wrong, or a plugin that was made in this session
+            cannot be had by another process.
         MachineError: The directory can't be written to, or no process can be started.
     """
+    check_shippable(host)
     plan = make_plan(host, case_name, parameters, with_notebook=with_notebook)
     plan = replace(plan, processes=processes)
     if processes > 1:
@@ -64,7 +67,7 @@ def start_detached(
     case = plan.case
     label = f"{case.strategy.kind}-s{case.seed}"
     run = RunDirectory.create(runs_dir.resolve(), case.name, label)
-    files = [str(Path(file).resolve()) for file in plugin_files]
+    files = [str(file) for file in files_for(host, run.plugins, plugin_files)]
     job = Job(
         "launch",
         case_name,
@@ -77,6 +80,7 @@ def start_detached(
     )
     try:
         with starting(run.path) as hand_over:
+            keep_sources(made_here(host), run.plugins)
             _write_plan(run, plan, files)
             hand_over(_start(run, job))
     except BaseException:  # nothing has begun
