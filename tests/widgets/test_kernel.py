@@ -169,15 +169,20 @@ def test_buttons_work_while_it_trains(
     assert {each["by"] for each in record["controls"]} == {"panel"}
 
 
+def awaited(kernel: Notebook, folder: Path, tiny_bert: Path) -> str:
+    """Starts a run that trains when this returns; returns the cell that awaits it."""
+    write_case(folder, tiny_bert)
+    kernel.run("import tunebook as tb\nlive = tb.start(tb.load_case('live.json'))\nlive")
+    waiting = kernel.begin("run = await live\nprint(run.record.status)")
+    kernel.until(lambda: steps_in(folder / "runs") > 3)
+    return waiting
+
+
 @pytest.mark.parametrize("ipykernel", [""], indirect=True)
 def test_buttons_work_while_a_cell_awaits_the_run(
     kernel: Notebook, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    write_case(tmp_path, tiny_bert)
-    kernel.run("import tunebook as tb\nlive = tb.start(tb.load_case('live.json'))\nlive")
-    waiting = kernel.begin("run = await live\nprint(run.record.status)")
-    runs = tmp_path / "runs"
-    kernel.until(lambda: steps_in(runs) > 3)
+    waiting = awaited(kernel, tmp_path, tiny_bert)
     kernel.press("stop")
     kernel.press("really stop?")
     assert kernel.end(waiting) == ["succeeded\n"]
@@ -187,11 +192,7 @@ def test_buttons_work_while_a_cell_awaits_the_run(
 def test_an_interrupt_ends_the_run_that_a_cell_awaits(
     kernel: Notebook, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    write_case(tmp_path, tiny_bert)
-    kernel.run("import tunebook as tb\nlive = tb.start(tb.load_case('live.json'))")
-    waiting = kernel.begin("await live")
-    runs = tmp_path / "runs"
-    kernel.until(lambda: steps_in(runs) > 3)
+    waiting = awaited(kernel, tmp_path, tiny_bert)
     kernel.manager.interrupt_kernel()
     with pytest.raises(AssertionError, match="StoppedError"):
         kernel.end(waiting)

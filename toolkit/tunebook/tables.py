@@ -13,7 +13,7 @@ def html_table(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> 
         rows: Cells; what isn't text is shown as `str` has it.
         header: Names of the columns, none for a table of names and values.
     """
-    left = "style='text-align:left'"
+    left = "style='text-align:left;vertical-align:top'"
     head = "".join(f"<th {left}>{html.escape(name)}</th>" for name in header)
     body = "".join(
         f"<tr><th scope='row' {left}>{html.escape(str(first))}</th>"

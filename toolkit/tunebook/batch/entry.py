@@ -32,3 +32,15 @@ class Entry:
     run: RunDirectory | None = None
     attempts: int = 0
     error: Mapping[str, Any] | None = field(default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns it in JSON types."""
+        return {
+            "key": self.key,
+            "case": self.case,
+            "parameters": dict(self.parameters),
+            "state": self.state,
+            "run_id": self.run.run_id if self.run else None,
+            "attempts": self.attempts,
+            "error": self.error,
+        }

@@ -234,24 +234,11 @@ def _answer(settings: Settings, result: BatchResult) -> Answer:
         "reason": result.ending.reason,
         "exit_code": result.exit_code,
         "failures": [failure.to_dict() for failure in failures],
-        "entries": [entry_data(entry) for entry in result.entries],
+        "entries": [entry.to_dict() for entry in result.entries],
         "next": commands,
     }
     hints = [f"next: {line}" for line in commands]
     return Answer("\n".join(lines), data, _error_of(result), hints, one_line=True)
-
-
-def entry_data(entry: Any) -> dict[str, Any]:
-    """Returns an entry as JSON types."""
-    return {
-        "key": entry.key,
-        "case": entry.case,
-        "parameters": dict(entry.parameters),
-        "state": entry.state,
-        "run_id": entry.run.run_id if entry.run else None,
-        "attempts": entry.attempts,
-        "error": entry.error,
-    }
 
 
 def _error_of(result: BatchResult) -> TunebookError | None:
@@ -316,7 +303,7 @@ def _dry_run(
         "added": prepared.added,
         "notes": list(prepared.notes),
         "estimate": estimate.to_dict(),
-        "runs": [entry_data(entry) for entry in wanted],
+        "runs": [entry.to_dict() for entry in wanted],
     }
     return Answer("\n".join(lines).strip(), data, hints=[DRY], one_line=True)
 

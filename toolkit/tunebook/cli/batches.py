@@ -10,7 +10,6 @@ import click
 
 from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
-from tunebook.cli.batch import entry_data
 from tunebook.cli.batch_progress import words
 from tunebook.errors import ConfigError
 
@@ -88,7 +87,7 @@ def _one(folder: BatchFolder) -> Answer:
         "counts": dict(counts),
         "seen": round(time.time(), 3),
         "failures": [failure.to_dict() for failure in failures],
-        "entries": [entry_data(entry) for entry in board.entries],
+        "entries": [entry.to_dict() for entry in board.entries],
     }
     unfinished = counts["succeeded"] < len(board) and not driven
     hints = [f"next: tunebook resume {folder.batch_id}"] if unfinished else []

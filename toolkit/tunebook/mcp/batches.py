@@ -117,13 +117,4 @@ def _planned(prepared: Prepared) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    told = {
-        "key": entry.key,
-        "case": entry.case,
-        "parameters": dict(entry.parameters),
-        "state": entry.state,
-        "run_id": entry.run.run_id if entry.run else None,
-        "attempts": entry.attempts,
-        "error": entry.error,
-    }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in entry.to_dict().items() if value is not None}

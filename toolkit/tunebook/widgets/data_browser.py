@@ -10,6 +10,7 @@ import ipywidgets as ipw
 import pandas as pd
 
 from tunebook.data.dataset import SPLITS, Dataset, Finding
+from tunebook.widgets.buttons import button
 from tunebook.widgets.paging import PagedTable
 from tunebook.widgets.showing import Shown
 
@@ -67,14 +68,12 @@ class DataBrowser(Shown):
         icon = {"warning": "exclamation-triangle"}.get(finding.level, "info-circle")
         if finding not in self._clickable():
             return ipw.HTML(html.escape(finding.text))
-        button = ipw.Button(
-            description=finding.text,
+        return button(
+            finding.text,
+            lambda: setattr(self.finding, "value", finding.code),
             icon=icon,
             tooltip=f"show the rows of {finding.code}",
-            layout=ipw.Layout(width="auto"),
         )
-        button.on_click(lambda _: setattr(self.finding, "value", finding.code))
-        return button
 
     def _select(self) -> None:
         code = self.finding.value

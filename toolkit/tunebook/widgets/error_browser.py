@@ -9,6 +9,7 @@ import ipywidgets as ipw
 
 from tunebook.errors import TunebookError
 from tunebook.runs import Run
+from tunebook.widgets.buttons import button
 from tunebook.widgets.paging import PagedTable
 from tunebook.widgets.showing import Shown
 
@@ -41,7 +42,7 @@ class ErrorBrowser(Shown):
         self.chosen: Confusion | None = None
         self._heading = ipw.HTML()
         self._explanation = ipw.HTML()
-        everything = _press(f"all {len(self.errors):,} mistakes", lambda: self.choose(None))
+        everything = button(f"all {len(self.errors):,} mistakes", lambda: self.choose(None))
         self.widget = ipw.VBox(
             [
                 self._heading,
@@ -126,11 +127,11 @@ class ErrorBrowser(Shown):
 
     def _cell(self, confusion: Confusion, text: str, share: float) -> ipw.Button:
         label, predicted = confusion
-        button = _press(text, lambda: self.choose(confusion))
-        button.tooltip = f"{label} taken for {predicted}: {self.confusions[confusion]}"
-        button.style.button_color = f"rgba({SHADE},{share:.2f})"
-        button.layout = ipw.Layout(width="auto", padding="0 2px", margin="0")
-        return button
+        told = f"{label} taken for {predicted}: {self.confusions[confusion]}"
+        cell = button(text, lambda: self.choose(confusion), tooltip=told)
+        cell.style.button_color = f"rgba({SHADE},{share:.2f})"
+        cell.layout.padding, cell.layout.margin = "0 2px", "0"
+        return cell
 
     def _picked(self, row: dict[str, Any]) -> None:
         """Says which words of a text the wrong answer hangs on."""
@@ -140,9 +141,3 @@ class ErrorBrowser(Shown):
             self._explanation.value = error._repr_html_()
             return
         self._explanation.value = found._repr_html_()
-
-
-def _press(text: str, act: Any) -> ipw.Button:
-    button = ipw.Button(description=text, layout=ipw.Layout(width="auto"))
-    button.on_click(lambda _: act())
-    return button

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as ipw
 import pandas as pd
+
+from tunebook.tables import html_table
+from tunebook.widgets.buttons import button
 
 PAGE = 10
 LONGEST = 400
@@ -33,8 +35,8 @@ class PagedTable:
             description="search", placeholder="part of a text", continuous_update=False
         )
         self._search.observe(lambda _: self._filter(), "value")
-        self._back = _button("previous", "arrow-left", lambda: self._turn(-PAGE))
-        self._on = _button("next", "arrow-right", lambda: self._turn(PAGE))
+        self._back = button("previous", lambda: self._turn(-PAGE), icon="arrow-left")
+        self._on = button("next", lambda: self._turn(PAGE), icon="arrow-right")
         self._told, self._table = ipw.HTML(), ipw.HTML()
         self._chosen = ipw.Dropdown(description="row", options=[("", None)])
         self._chosen.observe(lambda _: self._picked(), "value")
@@ -89,27 +91,16 @@ class PagedTable:
             self._pick(self.rows.iloc[self._chosen.value].to_dict())
 
 
-def _button(name: str, icon: str, press: Callable[[], None]) -> ipw.Button:
-    button = ipw.Button(description=name, icon=icon, layout=ipw.Layout(width="auto"))
-    button.on_click(lambda _: press())
-    return button
-
-
 def _table(rows: pd.DataFrame, first: int) -> str:
-    left = "text-align:left;vertical-align:top;padding:2px 8px 2px 0"
-    head = "".join(f'<th scope="col" style="{left}">{html.escape(name)}</th>' for name in rows)
-    body = "".join(
-        f'<tr><th scope="row" style="{left};opacity:.65">{number}</th>'
-        + "".join(f'<td style="{left}">{_cell(cell)}</td>' for cell in row)
-        + "</tr>"
-        for number, row in enumerate(rows.itertuples(index=False), first)
-    )
-    style = "border-collapse:collapse;line-height:1.35;width:100%"
-    return f'<table style="{style}"><tr><td></td>{head}</tr>{body}</table>' if len(rows) else ""
+    if rows.empty:
+        return ""
+    cells = rows.itertuples(index=False)
+    numbered = ((number, *map(_cell, row)) for number, row in enumerate(cells, first))
+    return html_table(numbered, ["", *rows])
 
 
 def _cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return html.escape(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -20,6 +20,7 @@ from tunebook.errors import TunebookError
 from tunebook.ownership import owner
 from tunebook.progress import RunFollower
 from tunebook.records import RunDirectory
+from tunebook.widgets.buttons import button
 from tunebook.widgets.picture import CURVES, PIECES, SMOOTHING, parts, picture
 from tunebook.widgets.view import RunView
 
@@ -120,23 +121,20 @@ class Panel:
 
     def _button(self, action: str) -> ipw.Button:
         control = CONTROLS[action]
-        button = ipw.Button(
-            description=action,
+        return button(
+            action,
+            lambda: self._pressed(action),
             icon=BUTTONS[action],
             tooltip=control.__doc__ or "",
             button_style="danger" if control.destructive else "",
-            layout=ipw.Layout(width="auto"),
         )
-        button.on_click(lambda _: self._pressed(action))
-        return button
 
     def _form(
         self, field: ipw.Text, action: str, arguments: Callable[[str], dict[str, Any]]
     ) -> ipw.HBox:
-        button = ipw.Button(description=action, layout=ipw.Layout(width="auto"))
-        button.on_click(lambda _: self._ask({"action": action, **arguments(field.value)}))
-        self._buttons[f"{action} …"] = button
-        return ipw.HBox([field, button])
+        asking = button(action, lambda: self._ask({"action": action, **arguments(field.value)}))
+        self._buttons[f"{action} …"] = asking
+        return ipw.HBox([field, asking])
 
     # what is asked
 
@@ -172,12 +170,12 @@ class Panel:
 
     def _enable(self, running: bool) -> None:
         paused = self.view.progress.paused
-        for action, button in self._buttons.items():
+        for action, each in self._buttons.items():
             usable = running and not (
                 (action == "pause" and paused) or (action == "resume" and not paused)
             )
-            if button.disabled == usable:
-                button.disabled = not usable
+            if each.disabled == usable:
+                each.disabled = not usable
         for action, until in [*self._sure.items()]:
             if time.monotonic() > until:
                 self._sure.pop(action, None)  # it may just have been pressed

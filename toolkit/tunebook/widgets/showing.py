@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from typing import Any
 
 from tunebook.progress import Html
@@ -18,7 +19,7 @@ def headless() -> bool:
     return shell is None or not hasattr(shell, "kernel")
 
 
-class Shown:
+class Shown(ABC):
     """Shows itself as widgets, or as still HTML where nobody could press them.
 
     Attributes:
@@ -27,9 +28,9 @@ class Shown:
 
     widget: Any
 
+    @abstractmethod
     def still(self) -> str:
         """Returns what it shows now, as HTML without widgets."""
-        raise NotImplementedError
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
