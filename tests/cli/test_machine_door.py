@@ -184,6 +184,20 @@ def test_all_exit_codes_are_documented(call: Callable[..., Any]) -> None:
     assert all(code in {*map(int, EXIT_CODES)} for name in CALLS for code in exit_codes_of(name))
 
 
+def test_describe_tells_of_plugins_without_settings(
+    call: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "watcher.py"
+    file.write_text(
+        '"""Watches."""\nfrom tunebook import hookimpl\n\n'
+        "@hookimpl\ndef tunebook_event(run, event):\n    pass\n"
+    )
+    told = json.loads(call("describe", "--plugin", str(file), "--json").stdout)
+    (watcher,) = [each for each in told["plugins"] if each["name"] == "watcher"]
+    assert (watcher["kind"], watcher["available"]) == ("observer", True)
+    assert "schema" not in watcher
+
+
 def test_describe_is_the_whole_surface(call: Callable[..., Any]) -> None:
     told = json.loads(call("describe", "--json").stdout)
     assert {each["name"] for each in told["commands"]} == {*CALLS}

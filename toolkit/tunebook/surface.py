@@ -63,7 +63,8 @@ def surface(host: PluginHost) -> dict[str, Any]:
 
 
 def _plugin(host: PluginHost, info: PluginInfo) -> dict[str, Any]:
-    """Returns what `tunebook describe NAME` says, and the schema of the settings."""
+    """Returns what `tunebook describe NAME` says, and the schema of the settings, where it has any:
+    observers have none."""
     about = {
         "name": info.name,
         "kind": info.kind,
@@ -78,7 +79,8 @@ def _plugin(host: PluginHost, info: PluginInfo) -> dict[str, Any]:
     left_out = ("fields", "tags", *about)
     more = {key: value for key, value in content.items() if key not in left_out}
     descriptor = host.get(info.kind, info.name)
-    assert isinstance(descriptor, BuiltDescriptor)
+    if not isinstance(descriptor, BuiltDescriptor):
+        return {**about, **more}
     return {**about, **more, "schema": descriptor.config.model_json_schema()}
 
 

@@ -33,6 +33,7 @@ Kind = Literal[
     "metric",
     "augmenter",
     "executor",
+    "observer",
 ]
 WAIT_SECONDS = 45.0
 """Clients give up on a call after a minute, as a rule."""
