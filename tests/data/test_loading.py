@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tunebook.data import loading
 from tunebook.data.cleaning import text_key
 from tunebook.data.dataset import COLUMNS, SPLITS, Dataset
+from tunebook.errors import DataError
 
 Load = Callable[..., Dataset]
 Rows = Callable[..., list[dict[str, Any]]]
@@ -36,6 +39,24 @@ def test_rows_become_a_data_set(load: Load, rows: Rows):
     assert set(dataset.rows["origin"]) == {"original"}
     assert dataset.rows["source_id"].isna().all()
     assert sorted(dataset.rows["id"]) == sorted(row["id"] for row in rows(20))
+
+
+def test_the_garbage_collector_is_as_it_was(load: Load, rows: Rows, monkeypatch):
+    seen = []
+    clean = loading.clean
+    monkeypatch.setattr(loading, "clean", lambda *a: (seen.append(gc.isenabled()), clean(*a))[1])
+    load(rows(20))
+    assert gc.isenabled()
+    with pytest.raises(DataError):
+        load([])
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        load(rows(20))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert seen == [False, False, False]
 
 
 def test_targets_are_positions_of_the_labels(load: Load, rows: Rows):

@@ -196,11 +196,15 @@ def test_a_learning_curve_is_added_to_the_record(tiny_bert: Path, tmp_path: Path
         "evaluation": {"learning_curve": [4, 12], "bootstrap": {"resamples": 100}},
     }
     run = run_case(case(tiny_bert, **content), runs_dir=tmp_path, listeners=[])
+    drawn = {file.name: file.stat().st_ino for file in run.directory.figures.iterdir()}
     run = trace_learning_curve(run, listeners=[])
+    now = {file.name: file.stat().st_ino for file in run.directory.figures.iterdir()}
+    assert {name: now.pop(name) for name in drawn} == drawn  # nothing is drawn twice
+    assert [*now] == ["learning_curve.png"]
+    assert "<h2>Learning curve</h2>" in run.directory.report.read_text()
     sizes = [(p.train_per_class, p.train_rows) for p in run.record.learning_curve]
     assert sizes == [(4, 12), (12, 36)]
     assert run.record.learning_curve[1].run_id == run.id
-    assert (run.directory.figures / "learning_curve.png").is_file()
     assert len(find_runs(tmp_path)) == 1
     assert len(run.learning_curve()) == 2
 

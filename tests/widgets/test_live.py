@@ -54,6 +54,21 @@ def test_it_can_be_awaited(tiny_bert: Path, tmp_path: Path) -> None:
     assert asyncio.run(main()).record.status == "succeeded"
 
 
+@pytest.mark.slow
+def test_one_who_waits_no_longer_ends_nothing(tiny_bert: Path, tmp_path: Path) -> None:
+    live = tb.start(case(tiny_bert, epochs=300), HOST, runs_dir=tmp_path)
+    wait_for_steps(live)
+
+    async def impatient() -> None:
+        await asyncio.wait_for(live, 0.3)  # type: ignore[arg-type]
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(impatient())
+    assert live.running
+    live.ask("stop")
+    assert live.wait().record.status == "succeeded"
+
+
 def test_it_is_steered_by_name(tiny_bert: Path, tmp_path: Path) -> None:
     live = tb.start(case(tiny_bert, epochs=300), HOST, runs_dir=tmp_path)
     wait_for_steps(live)
