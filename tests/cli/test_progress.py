@@ -29,6 +29,7 @@ from tunebook.progress import (
     NotebookProgress,
     RunFollower,
     TerminalProgress,
+    describe,
     duration,
     parse_event,
     progress_listener,
@@ -230,3 +231,19 @@ def test_the_points_of_a_learning_curve_are_followed_too(tmp_path: Path) -> None
     follower.poll()
     stages = [(e.stage, e.detail) for e in seen if isinstance(e, StageStarted)]
     assert stages == [("data", ""), ("curve", "n8"), ("model", "")]
+
+
+def test_a_run_that_the_notebook_compares_with_is_followed_too(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    follower = RunFollower(tmp_path, seen.append)
+    EventLog(tmp_path / "events.jsonl")(RunEnded("succeeded"))
+    follower.poll()
+    other = tmp_path / "noise" / "legal_prompts" / "s0"
+    other.mkdir(parents=True)
+    EventLog(other / "events.jsonl")(StageStarted("model"))
+    follower.poll()
+    told = [describe(event).split() for event in seen]
+    assert told == [["succeeded"], ["noise", "s0"], ["model"]]
+    late: list[Event] = []
+    RunFollower(tmp_path, late.append, from_now=True).poll()
+    assert late == []

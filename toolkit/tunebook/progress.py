@@ -30,7 +30,8 @@ LINE_EVERY_SECONDS = 10.0
 REDRAWS_PER_SECOND = 4
 ENDS = ("resume", "stop", "abort")
 """Controls that end a pause."""
-CURVE_EVENTS = "curve/*/*/events.jsonl"
+EVENTS_BELOW = "*/*/*/events.jsonl"
+"""Where, in its folder, runs write that a run's notebook made beside it: place, case, run."""
 
 
 def progress_listener(stream: TextIO | None = None) -> Listener:
@@ -239,12 +240,15 @@ class EventFollower:
 
 
 class RunFollower:
-    """Follows a run that another process writes, and the points of its learning curve."""
+    """Follows a run that another process writes, and the runs that its notebook makes below it.
+
+    Those are the points of its learning curve, and runs that it is compared with.
+    """
 
     def __init__(self, folder: Path, listener: Listener, *, from_now: bool = False) -> None:
         self._folder = folder
         self._listener = listener
-        known = [folder, *(file.parent for file in folder.glob(CURVE_EVENTS) if from_now)]
+        known = [folder, *(_runs_below(folder) if from_now else [])]
         self._followers = {
             each: EventFollower(each / "events.jsonl", listener, from_now=from_now)
             for each in known
@@ -252,12 +256,20 @@ class RunFollower:
 
     def poll(self) -> None:
         """Hands over what has been written since the last call."""
-        for file in sorted(self._folder.glob(CURVE_EVENTS)):
-            if file.parent not in self._followers:
-                self._listener(StageStarted("curve", file.parent.name))
-                self._followers[file.parent] = EventFollower(file, self._listener)
+        for below in _runs_below(self._folder):
+            if below not in self._followers:
+                place = below.relative_to(self._folder).parts[0]
+                self._listener(StageStarted(place, below.name))
+                self._followers[below] = EventFollower(below / "events.jsonl", self._listener)
         for follower in self._followers.values():
             follower.poll()
+
+
+def _runs_below(folder: Path) -> list[Path]:
+    # a checkpoint may go away while one looks; the next look finds the rest
+    with contextlib.suppress(FileNotFoundError):
+        return [file.parent for file in sorted(folder.glob(EVENTS_BELOW))]
+    return []
 
 
 def parse_event(line: str | bytes) -> Event | None:
