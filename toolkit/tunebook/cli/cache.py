@@ -28,7 +28,7 @@ def cache_command() -> None:
     """What is kept between runs: tokens, features, states of frozen layers, baselines.
 
     It lies in $TUNEBOOK_CACHE, else ~/.cache/tunebook, and holds $TUNEBOOK_CACHE_LIMIT_GB at most,
-    else a quarter of the free disk. Nothing in it is ever needed: it is computed again.
+    else a quarter of the free disk, up to 50 GB. What is deleted is computed again when needed.
     """
 
 
