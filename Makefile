@@ -1,9 +1,9 @@
-# make case   sets everything up, runs the medical case, says where the results lie
-# make test   sets everything up, lints, and passes the whole suite
-# make quick  the part of the suite that needs under three minutes
+# make case   sets everything up, runs the medical case, says where the results are
+# make test   sets everything up, lints, and runs the whole suite
+# make quick  lint and the quick part of the suite
 # make test-browser  JupyterLab in a real browser
 # make docs   the documentation, into build/docs
-# make public-api  writes down the public surface anew, when a change of it is meant
+# make public-api  writes docs/public_api.txt again, after an intended change of the public API
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

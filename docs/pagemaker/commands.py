@@ -16,12 +16,12 @@ COMMON = {name for option in common_options() for name in option.opts} | {"--hel
 
 HEAD = """# Commands
 
-Every command of `tunebook`, made from the commands themselves; `tunebook COMMAND --help` says the
-same.
+Every command of `tunebook`, generated from the commands themselves; `tunebook COMMAND --help` says
+the same.
 
 Data go to standard output, everything else to standard error. With `--json` the data are one JSON
-object with a `schema_version`, or one object a line where a command goes on for long. What the exit
-codes mean stands in [errors](errors.md).
+object with a `schema_version`, or one object a line for commands that run for long. The exit codes
+are explained under [errors](errors.md).
 """
 
 

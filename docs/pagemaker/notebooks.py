@@ -33,5 +33,5 @@ def _how_to_run(notebook: Path) -> str:
     how = f"This page is the notebook `notebooks/{notebook.name}`, shown without its results: open "
     how += "it in JupyterLab and press *Run All*"
     if notebook.stem in bundled().names("case"):
-        how += f", or type `tunebook run {notebook.stem} -p preset=smoke` for a minute's look"
+        how += f", or type `tunebook run {notebook.stem} -p preset=smoke` for a quick look"
     return f"{how}."

@@ -19,9 +19,9 @@ TITLES: Mapping[str, tuple[str, str, str]] = {
     "metric": ("metrics.md", "Metrics", "What is measured: `metrics:`, a list."),
     "augmenter": ("augmenters.md", "Augmenters", "How training texts are made: `augmentation:`."),
     "datasource": ("data-sources.md", "Data sources", "Where records come from: `data:`."),
-    "model": ("models.md", "Models", "Which pretrained model is built on: `model:`."),
-    "executor": ("executors.md", "Executors", "Where the runs of a batch are carried out."),
-    "case": ("cases.md", "Cases", "What is ready to be run: `tunebook run NAME`."),
+    "model": ("models.md", "Models", "The pretrained model to start from: `model:`."),
+    "executor": ("executors.md", "Executors", "Where the runs of a batch run."),
+    "case": ("cases.md", "Cases", "Cases that are ready to run: `tunebook run NAME`."),
 }
 """By kind, the page of its plugins, its title, and what it is in a sentence."""
 
@@ -83,7 +83,7 @@ def _plugin(kind: str, name: str) -> str:
         known["summary"],
         inspect.cleandoc(known.get("about") or ""),
         table(("", ""), facts) if facts else "",
-        f"Where a case is silent: {_training(defaults)}." if defaults else "",
+        f"Defaults where the case sets nothing: {_training(defaults)}." if defaults else "",
         fields_table(known.get("fields", ())),
     ]
     return "\n\n".join(part for part in parts if part)

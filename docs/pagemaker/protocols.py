@@ -30,10 +30,10 @@ def pages() -> dict[str, str]:
 HOOKS = """# Hooks
 
 A plugin is a module with functions of these names, each marked with `@hookimpl`
-(`tunebook.hookimpl`). *Registration* hooks say what there is: they return descriptors, have no side
-effects and import nothing heavy. *Observers* are told what happens in a run: they return nothing,
-and one that raises disturbs neither the run nor the others. An implementation may leave out
-arguments that it doesn't need; it must take the others by these names, without defaults.
+(`tunebook.hookimpl`). *Registration* hooks say what a plugin offers: they return descriptors, have
+no side effects and import nothing heavy. *Observers* are told what happens in a run: they return
+nothing, and one that raises disturbs neither the run nor the others. An implementation may leave
+out arguments that it doesn't need; it must take the others by these names, without defaults.
 """
 
 
@@ -54,7 +54,8 @@ CONTROLS_HEAD = """# Controls and events
 A request is a line of `control.jsonl` in the run's folder: a JSON object with `action`, the
 arguments of that action, and, if you like, `id` and `by`. `tunebook control RUN ACTION …` writes
 one, and so do the buttons of the panel. The training looks for new lines between two steps; what it
-did with each is an event of type `control`. [Why it is so](../explanation/control-protocol.md).
+did with each is an event of type `control`.
+[Why it works this way](../explanation/control-protocol.md).
 """
 
 EVENTS_HEAD = """## Events
@@ -86,9 +87,10 @@ def _first(thing: Any) -> str:
 
 ERRORS_HEAD = """# Errors and exit codes
 
-Every error has one shape, in the terminal, in notebooks and in JSON: a stable `code`, `where`,
-`expected`, `found`, and `fix`, what to do. Mistakes in a configuration are collected, so that one
-look mends them all. In Python they are exceptions with `problems`; commands end with the exit code.
+Every error has the same shape, in the terminal, in notebooks and in JSON: a stable `code`, `where`,
+`expected`, `found`, and `fix`, what to do. Mistakes in a configuration are collected, so that all
+can be fixed at once. In Python, errors are exceptions with `problems`; commands end with the exit
+code.
 """
 
 
@@ -99,7 +101,7 @@ def _errors() -> str:
         for name, each in vars(errors).items()
         if isinstance(each, type) and issubclass(each, errors.TunebookError)
     ]
-    first = [code("1"), "an error that nobody foresaw, to be reported"]
+    first = [code("1"), "an unexpected error in tunebook or a plugin: please report it"]
     parts = [ERRORS_HEAD, "## Exit codes", table(("code", "name"), [*codes, first])]
     parts += ["## Exceptions", table(("exception", "exit code", "when"), classes)]
     return "\n\n".join(parts) + "\n"
@@ -107,7 +109,7 @@ def _errors() -> str:
 
 CHECKS_HEAD = """# Checks of the conformance kit
 
-What `tunebook check NAME` and `tunebook.testing` put a plugin to. A check is a promise that the
+What `tunebook check NAME` and `tunebook.testing` check. A check is a promise that the
 plugin makes; *slow* ones start a process or read a real model, and `--quick` leaves them out.
 """
 

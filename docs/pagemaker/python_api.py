@@ -29,7 +29,7 @@ HEAD = """# Python
 {sentence}
 
 Signatures are read from the source. They are also kept in `docs/public_api.txt`, which a test
-compares: a change of what you rely on is a change of that file, and stands in the changelog.
+compares with it, so that the public API never changes by accident.
 """
 
 

@@ -112,7 +112,7 @@ def test_what_is_made_and_installed_exists() -> None:
     made = {word for word in made if "=" not in word and word.islower()}
     assert len(made) >= 4
     assert made <= targets
-    asked = re.findall(r"tunebook\[([\w,]+)\]", "\n".join(d.text for d in documents()))
+    asked = re.findall(r"(?:tunebook|\.)\[([a-z,]+)\]", "\n".join(d.text for d in documents()))
     assert len(asked) >= 3
     assert {extra for some in asked for extra in some.split(",")} <= extras
 

@@ -270,9 +270,9 @@ class TaskSection(Section):
 class CaseConfig(Section):
     """A whole case: what is to be done, on which data, how, and how it is judged.
 
-    `tunebook.schema.case_model` closes it over the plugins of a host, so that `data`, `model`,
-    `strategy`, `augmentation` and `metrics` become unions told apart by `kind`. With `tasks`, what
-    the case says of data, task, split and so on is what tasks have in common.
+    `tunebook.schema.case_model` completes it with the plugins of a host, so that `data`, `model`,
+    `strategy`, `augmentation` and `metrics` have the settings of the plugin that `kind` names. With
+    `tasks`, what the case says about data, task, split and so on is what the tasks share.
     """
 
     name: str = Field(
@@ -284,12 +284,12 @@ class CaseConfig(Section):
     tasks: dict[TaskName, TaskSection] = Field(
         {},
         description=(
-            "Tasks on one backbone, each with a head of its own, by name; what a task leaves out "
-            "is the case's. Empty for a single task."
+            "Tasks on one backbone, each with a head of its own, by name; what a task leaves out, "
+            "it takes from the case. Empty for a single task."
         ),
     )
     sampling: SamplingConfig = Field(
-        SamplingConfig(), description="How often a batch is of which task."
+        SamplingConfig(), description="How often each task gets a batch."
     )
     split: SplitConfig = Field(StratifiedSplit(), description="How rows are divided.")
     train_per_class: int | None = Field(
@@ -308,7 +308,7 @@ class CaseConfig(Section):
         None,
         description=(
             "Where the texts for `pretraining` come from; null for the training texts of the case. "
-            "Texts that its validation or test split has too are left out."
+            "Texts that are in its validation or test split are left out."
         ),
     )
     pretraining: PretrainingConfig | None = Field(
@@ -318,10 +318,10 @@ class CaseConfig(Section):
     strategy: SerializeAsAny[PluginConfig] = Field(description="How the model is adapted.")
     training: TrainingConfig = Field(TrainingConfig(), description="The training stage.")
     checkpoints: CheckpointConfig = Field(
-        CheckpointConfig(), description="What a run that was killed goes on from."
+        CheckpointConfig(), description="What a killed run continues from."
     )
     metrics: tuple[SerializeAsAny[PluginConfig], ...] = Field(
-        (), description="What is measured, in order; left out, what suits the task's kind."
+        (), description="What is measured, in order; by default, what suits the task's kind."
     )
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="What is reported.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of everything but the split.")

@@ -1,4 +1,4 @@
-"""The one shape of every error that one can meet: where, expected, found, what to do."""
+"""The one shape of every error: where, expected, found, what to do."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES: Mapping[int, str] = {
-    ExitCode.OK: "it went well",
-    1: "an error that nobody foresaw",
-    ExitCode.CONFIG: "configuration, a parameter or the call is wrong; nothing was started",
+    ExitCode.OK: "success",
+    1: "an unexpected error in tunebook or a plugin",
+    ExitCode.CONFIG: "the configuration, a parameter or the call is wrong; nothing was started",
     ExitCode.DATA: "the data can't be used",
     ExitCode.TRAINING: "training or evaluation went wrong",
-    ExitCode.STOPPED: "stopped by somebody, timed out, or still going on after the time to wait",
-    ExitCode.ENVIRONMENT: "a package, the network, disk, memory or a right is missing",
-    ExitCode.DIFFERENT: "a run that was repeated is another, or would be",
+    ExitCode.STOPPED: "stopped by somebody, timed out, or still running after the time to wait",
+    ExitCode.ENVIRONMENT: "a package, the network, disk space, memory or a permission is missing",
+    ExitCode.DIFFERENT: "a repeated run differs from the original, or would differ",
 }
 """What the exit codes of all commands mean."""
 

@@ -62,11 +62,11 @@ class PluginWarning(UserWarning):
 class PluginHost:
     """All plugins of one process, or of one test. There are no globals: hosts don't share state.
 
-    A new host reads files anew, so that what was edited counts without another kernel.
+    A new host reads files again, so that edits count without restarting the kernel.
 
     Attributes:
         broken: Plugins that were left out.
-        loose: Plugins that no distribution holds, with their source.
+        loose: Plugins that aren't in an installed package, with their source.
 
     Args:
         discover: Load installed plugins through their entry points.
@@ -109,8 +109,8 @@ class PluginHost:
         """Adds a hook implementation, or a module or an object with several.
 
         Args:
-            plugin: Such as a function with ``@hookimpl`` that a cell of a notebook defines.
-            name: What errors call it; its own name when None.
+            plugin: For example a function with ``@hookimpl``, defined in a cell of a notebook.
+            name: Its name in error messages; its own name when None.
 
         Raises:
             ConfigError: It is not a working plugin.
@@ -144,7 +144,7 @@ class PluginHost:
         """Returns one descriptor.
 
         Raises:
-            ConfigError: There is none of that name.
+            ConfigError: There is no plugin of that name.
         """
         if name not in self._descriptors[kind]:
             raise ConfigError(unknown_plugin(kind, name, self.names(kind)))
@@ -195,7 +195,7 @@ class PluginHost:
         return rows + [info_about_broken(each) for each in self.broken]
 
     def notify(self, hook: str, **arguments: Any) -> list[str]:
-        """Calls observers one by one; one that raises doesn't keep the others from being called.
+        """Calls observers one by one; if one raises, the others are still called.
 
         Returns:
             A sentence for each observer that raised.

@@ -27,8 +27,13 @@ def trace_learning_curve(
     """Repeats a run at the training-set sizes of its case and adds the curve to its record.
 
     All points are scored on the same test rows. The size of the run itself is not repeated.
-    The other runs lie in ``curve/`` of its directory; one that is there already isn't redone, and
-    one that was cut short goes on.
+    The other runs are in ``curve/`` of its directory; a finished one isn't repeated, and one that
+    was cut short is continued.
+
+    Args:
+        run: A run of a case with `evaluation.learning_curve`.
+        host: Plugins; all installed ones when None.
+        listeners: Called with every event; a progress display when None.
 
     Raises:
         TunebookError: A point went wrong; the run itself stays as it was.

@@ -43,10 +43,10 @@ def find_learning_rate(
     low: float = 1e-7,
     high: float = 1.0,
 ) -> FoundRate:
-    """Trains the case's strategy for some steps while the rate rises, and reads the losses.
+    """Trains for some steps while the learning rate rises, and suggests a rate from the losses.
 
-    Only the training split is seen. The rate of the case matters as a measure for the others: the
-    head and each layer keep their ratio to it. A case with `pretraining` is pretrained first, which
+    Only the training split is used. The head and each layer keep the ratio that their own rate has
+    to the case's learning rate. A case with `pretraining` is pretrained first, which
     may take far longer than the test. Smith 2015, arXiv:1506.01186.
 
     Args:
@@ -61,7 +61,7 @@ def find_learning_rate(
 
     Raises:
         ConfigError: The range or the case cannot be used.
-        DataError: The data cannot.
+        DataError: The data cannot be used.
     """
     problems = _problems(steps, low, high)
     if problems:

@@ -59,14 +59,14 @@ def run_case(
     runs_dir: str | Path | None = None,
     listeners: Iterable[Listener] | None = None,
 ) -> Run:
-    """Runs a case: data, model, strategy, training, honest evaluation, a record on disk.
+    """Runs a case: loads data and model, trains, evaluates, and leaves a record on disk.
 
     Args:
         case: A validated case, see `tunebook.load_case`.
         host: Plugins; all installed ones when None.
-        runs_dir: Where run directories are made; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
-            Under `tunebook run` the directory is given by the command.
-        listeners: Told of every event; a progress display when None.
+        runs_dir: Folder of the runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None. Under `tunebook
+            run` the command decides where the run is.
+        listeners: Called with every event; a progress display when None.
 
     Raises:
         TunebookError: Whatever went wrong; the record on disk says the same.
@@ -81,19 +81,19 @@ def resume_run(
     *,
     listeners: Iterable[Listener] | None = None,
 ) -> Run:
-    """Goes on with a run that was killed, stopped, or failed, from its last checkpoint.
+    """Continues a run that was killed, stopped, or failed, from its last checkpoint.
 
-    Weights and metrics are bit for bit those of the run that nothing had cut short, on the same
-    machine with the same packages and number of threads. A run that had succeeded is not run again.
+    Weights and metrics are bit for bit those of an uninterrupted run on the same machine, with the
+    same packages and number of threads. A run that has succeeded is not run again.
 
     Args:
-        directory: Where it lies.
+        directory: The folder of the run.
         host: Plugins; all installed ones when None.
-        listeners: Told of every event; a progress display when None.
+        listeners: Called with every event; a progress display when None.
 
     Raises:
-        TunebookError: Somebody works on the run, its case is damaged or its data have changed, or
-            whatever goes wrong in it.
+        TunebookError: A process is working on the run, its case is damaged, its data have changed,
+            or something goes wrong in it.
     """
     if not isinstance(directory, RunDirectory):
         directory = RunDirectory(Path(directory))

@@ -1,4 +1,4 @@
-"""A run as a reader meets it: its record, its result, its errors, its model."""
+"""A run for its reader: its record, its result, its errors, its model."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Run:
     """One execution of a case.
 
     Attributes:
-        directory: Where everything of it lies.
-        task_name: The task that is looked at, `ALONE` for the whole run.
-        record: Its last written state; of one task, with the data and the result of that task.
+        directory: The folder of the run.
+        task_name: The task that this object is about, `ALONE` for the whole run.
+        record: Its last written state; for one task, with the data and the result of that task.
     """
 
     def __init__(self, directory: RunDirectory, task: str = ALONE) -> None:
@@ -40,16 +40,16 @@ class Run:
 
     @property
     def place(self) -> RunDirectory:
-        """Where predictions, errors, figures and report lie."""
+        """The folder of predictions, errors, figures and report."""
         return self.directory.of_task(self.task_name)
 
     @property
     def tasks(self) -> dict[str, Run]:
-        """The run as each of its tasks sees it; none for a run of a single task."""
+        """The run for each of its tasks, by name; empty for a run of a single task."""
         return {name: Run(self.directory, name) for name in self.record.tasks}
 
     def task(self, name: str) -> Run:
-        """Returns the run as one of its tasks sees it: its data, scores, errors, classifier.
+        """Returns the run for one of its tasks: with its data, scores, errors, classifier.
 
         Raises:
             ConfigError: It has no such task.
@@ -95,7 +95,7 @@ class Run:
         return load_classifier(self.directory, task=self.task_name)
 
     def predict(self, texts: list[str], pairs: list[str] | None = None) -> pd.DataFrame:
-        """Returns each text, the second text beside it if there is one, and what is said of it."""
+        """Returns each text, the second text if there is one, and the prediction."""
         import pandas as pd
 
         told = pd.DataFrame(self.classifier.predict(texts, pairs))
@@ -105,7 +105,7 @@ class Run:
     def explain(
         self, text: str, *, pair: str | None = None, label: str | None = None
     ) -> Explanation:
-        """Returns which words of a text the answer hangs on, see `tunebook.export.explaining`.
+        """Returns which words of a text the answer depends on, see `tunebook.export.explaining`.
 
         Args:
             text: One text.
@@ -174,10 +174,10 @@ class Run:
         return pd.DataFrame(rows).set_index("score").round(3)
 
     def saved(self, table: Path) -> pd.DataFrame:
-        """Returns a table about the test texts.
+        """Reads a table about the test texts, such as the predictions.
 
         Raises:
-            ConfigError: There is one for each task, or none.
+            ConfigError: The run has several tasks (use `task`), or no result.
         """
         import pandas as pd
 
@@ -190,7 +190,7 @@ class Run:
         return pd.read_parquet(table)
 
     def learning_curve(self) -> pd.DataFrame:
-        """Returns the watched score by training-set size, beside the TF-IDF baseline."""
+        """Returns the primary score by training-set size, beside the TF-IDF baseline."""
         import pandas as pd
 
         primary = self.report.primary
@@ -215,15 +215,14 @@ class Run:
         return pd.DataFrame(rows)
 
     def errors(self, rows: int = 10) -> pd.DataFrame:
-        """Returns the mistakes that the model was surest of, or the largest errors."""
+        """Returns the mistakes that the model was surest of; for numbers, the largest errors."""
         errors = self.saved(self.place.errors)
         return errors[[name for name in TOLD if name in errors]].head(rows)
 
     def figure(self, name: str) -> Any:
         """Returns a picture of the run for a notebook, such as ``confusion``.
 
-        A picture that this run has nothing for, such as a learning curve without sizes, is a
-        sentence that says so.
+        If the run has nothing to draw, it returns a sentence that says so.
 
         Raises:
             ConfigError: There is no picture of that name in any run.
@@ -243,7 +242,7 @@ class Run:
         return Image(data=path.read_bytes())
 
     def files(self) -> dict[str, str]:
-        """Returns what lies where; only what exists."""
+        """Returns the paths of the files and folders that exist, by name."""
         places = ("notebook", "report", "model", "figures", "predictions", "errors")
         paths = {name: getattr(self.place, name) for name in places}
         return {name: str(path) for name, path in paths.items() if path.exists()}
@@ -294,6 +293,10 @@ def _difference(comparison: Comparison) -> dict[str, Any]:
 
 def load_run(name: str, runs_dir: str | Path = "runs") -> Run:
     """Returns a run by folder, id or beginning of an id; ``last`` is the newest.
+
+    Args:
+        name: Which run.
+        runs_dir: Folder of the runs. ``TUNEBOOK_RUNS_DIR`` is not read here.
 
     Raises:
         ConfigError: There is no such run, or more than one.

@@ -1,5 +1,4 @@
-"""A batch as a reader meets it: its ranked tables, its runs, its failures; and one that is made
-here."""
+"""A batch for its reader: its ranked tables, its runs, its failures; and how to run one."""
 
 from __future__ import annotations
 
@@ -29,10 +28,11 @@ SHOWN = 10
 
 
 class Batch:
-    """Many runs of one plan, as far as they are.
+    """Many runs of one plan, finished or not.
 
     Attributes:
-        folder: Where everything of it lies.
+        folder: The folder of the batch.
+        host: The plugins it works with.
         entries: Every run of the plan with its state.
     """
 
@@ -52,7 +52,7 @@ class Batch:
 
     @cached_property
     def results(self) -> Results:
-        """Tables ranked by validation, failures by cause, and what is not done."""
+        """Tables ranked by validation score, failures by cause, and unfinished runs."""
         return self._collect(None, "validation")
 
     @cached_property
@@ -74,10 +74,10 @@ class Batch:
 
         Args:
             score: What to rank by; the primary score of the case when None.
-            by: Which rows the order is made by. By test, the first is partly the luckiest one, and
+            by: Which scores decide the order. By test, the first is partly the luckiest one, and
                 its test score too good.
-            case: Which case, where the batch has several.
-            task: Which task, where the case has several.
+            case: Which case, if the batch has several.
+            task: Which task, if the case has several.
 
         Raises:
             ConfigError: There is no such table or score, or there are several tables.
@@ -107,7 +107,7 @@ class Batch:
         case: str | None = None,
         task: str | None = None,
     ) -> Table:
-        """Returns the same as objects, see `leaderboard`."""
+        """Returns the leaderboard as objects; the arguments are those of `leaderboard`."""
         if by not in ("validation", "test"):
             fix = did_you_mean(str(by), ["validation", "test"])
             problem = ("leaderboard.by", "by", "`validation` or `test`", f"`{by}`", fix)
@@ -129,10 +129,10 @@ class Batch:
         Args:
             first: Rank of one.
             second: Rank of the other.
-            which: What `leaderboard` takes.
+            which: The arguments of `leaderboard`.
 
         Raises:
-            ConfigError: There is no such rank, or both were scored on different rows.
+            ConfigError: There is no such rank, or the two were scored on different rows.
         """
         import pandas as pd
 
@@ -162,7 +162,7 @@ class Batch:
         return pd.DataFrame([content], index=[name]).round(4)
 
     def front(self, **which: Any) -> pd.DataFrame:
-        """Returns the settings than which none is as quick to train and better, quickest first."""
+        """Returns the settings that no equally quick or quicker one beats, quickest first."""
         from tunebook.batch.pictures import front_of
 
         ranks = [row.rank for row in front_of(self.table(**which), lambda row: row.seconds)]
@@ -171,7 +171,7 @@ class Batch:
     def figure(self, name: str, **which: Any) -> Any:
         """Returns a picture of a table: ``pareto``, ``heat_map``, ``lines`` or ``seeds``.
 
-        One that there is nothing to draw for is a sentence that says so.
+        If there is nothing to draw, it returns a sentence that says so.
 
         Raises:
             ConfigError: There is no picture of that name.
@@ -188,7 +188,7 @@ class Batch:
         return figure or Markdown(f"*This batch has nothing to draw for `{name}`.*")
 
     def failures(self) -> pd.DataFrame:
-        """Returns what went wrong, by cause, the most frequent first."""
+        """Returns the failures by cause, the most frequent first."""
         import pandas as pd
 
         causes = self.results.failures
@@ -197,7 +197,7 @@ class Batch:
         return pd.DataFrame(rows, columns=columns)
 
     def unfinished(self) -> pd.DataFrame:
-        """Returns the runs that are still to be done, or being done."""
+        """Returns the runs that are waiting or running."""
         import pandas as pd
 
         rows = [
@@ -207,7 +207,7 @@ class Batch:
         return pd.DataFrame(rows)
 
     def page(self) -> Path:
-        """Writes the leaderboard anew; returns the HTML page."""
+        """Writes the leaderboard again; returns the path of its HTML page."""
         from tunebook.batch.leaderboard import HTML, write_results
 
         write_results(self.results)
@@ -253,8 +253,8 @@ def load_batch(name: str | Path, runs_dir: str | Path | None = None) -> Batch:
     """Returns a batch by folder, id or beginning of an id; ``last`` is the newest.
 
     Args:
-        name: Which one.
-        runs_dir: Where runs lie; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
+        name: Its folder, its id or the beginning of its id, or ``last``.
+        runs_dir: Folder of the runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
 
     Raises:
         ConfigError: There is no such batch, more than one, or its plan cannot be read.
@@ -271,20 +271,20 @@ def run_batch(
     runs_dir: str | Path | None = None,
     host: PluginHost | None = None,
 ) -> Batch:
-    """Runs a grid over a case to its end, or what is still to be done of one that was begun.
+    """Runs a grid over a case; if that batch was begun before, runs what is still to be done.
 
     Args:
         case: Name of the case, or path of its file.
-        grid: Values by path, each combined with each.
+        grid: Lists of values by path; all combinations are run.
         parameters: Values for every run.
-        with_notebook: Whether every run is an executed notebook as well.
-        runs_dir: Where runs lie; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
-        host: Plugins; all installed ones when None. Those of files, and those that cells of a
-            notebook define, go along with the batch as source.
+        with_notebook: Whether every run executes the case's notebook.
+        runs_dir: Folder of the runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
+        host: Plugins; all installed ones when None. The source of those from files and from
+            cells of a notebook is sent along with the batch.
 
     Raises:
-        TunebookError: The plan is wrong, or the batch could not go on. A run that fails is no
-            error here: see `Batch.failures`.
+        TunebookError: The plan is wrong, or the batch could not go on. A failed run raises
+            nothing: see `Batch.failures`.
     """
     from tunebook.batch.drive import drive
     from tunebook.batch.opening import prepare_batch, write_batch

@@ -65,19 +65,19 @@ class BatchCommand(Command):
 @parameter_option
 @click.option("--name", metavar="NAME", help="What the batch is called (default: the case).")
 @executor_options
-@click.option("--timeout", type=SECONDS, metavar="SECONDS", help="End a run after so long.")
+@click.option("--timeout", type=SECONDS, metavar="SECONDS", help="End a run after this long.")
 @click.option(
     "--start-timeout", type=SECONDS, metavar="SECONDS", help="Time for a kernel to answer."
 )
 @click.option(
-    "--batch-timeout", type=SECONDS, metavar="SECONDS", help="End the batch after so long."
+    "--batch-timeout", type=SECONDS, metavar="SECONDS", help="End the batch after this long."
 )
-@click.option("--retries", type=int, metavar="N", help="How often lost runs are tried again.")
+@click.option("--retries", type=int, metavar="N", help="How often lost runs are retried.")
 @click.option("--kernel", type=click.Choice(["auto", "warm", "cold"]), help="Default: warm.")
 @click.option("--no-notebook", is_flag=True, help="Run the library directly, without notebooks.")
-@click.option("--dry-run", is_flag=True, help="Check everything, show the runs and the time.")
+@click.option("--dry-run", is_flag=True, help="Show the runs and their time; start nothing.")
 @click.option("--extend", metavar="BATCH", help="Add to this batch, all of whose runs are wanted.")
-@click.option("--retry-failed", is_flag=True, help="Run again what failed by itself, too.")
+@click.option("--retry-failed", is_flag=True, help="Also rerun what failed because of a mistake.")
 @click.pass_obj
 def batch_command(
     settings: Settings,

@@ -28,14 +28,14 @@ def cache_command() -> None:
     """What is kept between runs: tokens, features, states of frozen layers, baselines.
 
     It lies in $TUNEBOOK_CACHE, else ~/.cache/tunebook, and holds $TUNEBOOK_CACHE_LIMIT_GB at most,
-    else a quarter of the free disk. Nothing in it is ever needed: it is computed again.
+    else a quarter of the free disk, up to 50 GB. What is deleted is computed again when needed.
     """
 
 
 @cache_command.command("ls", short_help="List the entries, longest unused first.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only those; repeatable.")
 def ls_command(kinds: tuple[str, ...]) -> Answer:
-    """List what the cache holds; what was not used for longest comes first."""
+    """List what the cache holds; what has gone unused for longest comes first."""
     from tunebook.cache import contents
     from tunebook.cache.places import cache_root, default_limit, limit_given
 
@@ -55,17 +55,17 @@ def ls_command(kinds: tuple[str, ...]) -> Answer:
     return Answer(table(map(_row, chosen), HEADER) if chosen else "", data, hints=[total])
 
 
-@cache_command.command("rm", short_help="Throw entries away.")
+@cache_command.command("rm", short_help="Delete entries.")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Of that kind; repeatable.")
 @click.option(
     "--older",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Not used for so many days.",
+    help="Not used for this many days.",
 )
 @click.option("--all", "everything", is_flag=True, help="All entries.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 def rm_command(
     keys: tuple[str, ...],
     kinds: tuple[str, ...],
@@ -73,7 +73,7 @@ def rm_command(
     everything: bool,
     dry_run: bool,
 ) -> Answer:
-    """Throw away the entries KEY (a key or its beginning), or those that all options choose.
+    """Delete the entries KEY (a key or its beginning), or those that match all options.
 
     What a living process uses stays. Nothing is asked.
     """
@@ -110,11 +110,11 @@ def rm_command(
     return Answer(f"{done}; {stuck}" if kept else done, data, error)
 
 
-@cache_command.command("verify", short_help="Hash every entry anew; damaged ones go.")
+@cache_command.command("verify", short_help="Check every entry; delete damaged ones.")
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only those; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Only say what is damaged.")
 def verify_command(kinds: tuple[str, ...], dry_run: bool) -> Answer:
-    """Hash every file anew and throw away what isn't as it was written.
+    """Hash every file again, and delete what isn't as it was written.
 
     Runs never read a damaged entry, verified or not; this only finds it earlier.
     """

@@ -35,7 +35,7 @@ def _epilog() -> str:
     default=WAIT_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for what becomes of it; it stays asked.",
+    help="How long to wait for the answer; the request stays in either case.",
 )
 @dry_run_option
 @click.option("--by", default="cli", show_default=True, help="Who asks, for the record.")

@@ -28,7 +28,7 @@ LINES = 100
 @click.argument("run", default="last")
 @click.pass_obj
 def status_command(settings: Settings, run: str) -> Answer:
-    """Say what state RUN is in, and how far it has come: a run id, its beginning, or `last`.
+    """Show the state and the progress of RUN: a run id, its beginning, or `last`.
 
     States are starting, running, succeeded, failed, stopped, timed_out, and lost, where the
     process has died and the record could not say so. The exit code is 0 whatever the state; that
@@ -43,7 +43,7 @@ def status_command(settings: Settings, run: str) -> Answer:
 @command("wait")
 @click.argument("run", default="last")
 @click.option(
-    "--timeout", type=SECONDS, metavar="SECONDS", help="Wait so long at most (default: for ever)."
+    "--timeout", type=SECONDS, metavar="SECONDS", help="Wait this long at most (default: for ever)."
 )
 @click.pass_obj
 def wait_command(settings: Settings, run: str, timeout: float | None) -> Answer:

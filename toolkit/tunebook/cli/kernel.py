@@ -20,7 +20,7 @@ def kernel_command() -> None:
     """
 
 
-@kernel_command.command("install", short_help="Make warm kernels a choice in Jupyter.")
+@kernel_command.command("install", short_help="Add warm kernels to Jupyter's list.")
 @dry_run_option
 @click.option("--user", is_flag=True, help="For the user, whatever environment Jupyter runs in.")
 @click.option(
@@ -30,7 +30,7 @@ def kernel_command() -> None:
     help="Below DIR (default: the environment of this Python).",
 )
 def install_command(user: bool, prefix: Path | None, dry_run: bool) -> Answer:
-    """Install the kernelspec tunebook-warm for this Python; again does no harm."""
+    """Install the kernelspec tunebook-warm for this Python; doing it again does no harm."""
     from tunebook.kernels.spec import NAME, install, place
 
     if user and prefix:
@@ -41,7 +41,7 @@ def install_command(user: bool, prefix: Path | None, dry_run: bool) -> Answer:
     return Answer(f"kernel {NAME} {verb} in {folder}", data, hints=[hint])
 
 
-@kernel_command.command("uninstall", short_help="Take the choice away again.")
+@kernel_command.command("uninstall", short_help="Remove them from Jupyter's list.")
 @dry_run_option
 def uninstall_command(dry_run: bool) -> Answer:
     """Remove the kernelspec tunebook-warm wherever Jupyter finds it."""
@@ -53,9 +53,9 @@ def uninstall_command(dry_run: bool) -> Answer:
     return Answer("\n".join(f"{verb} {path}" for path in gone), data, hints=[DRY] * dry_run)
 
 
-@kernel_command.command("status", short_help="Show kernelspec and servers.")
+@kernel_command.command("status", short_help="Show the kernelspec and the servers.")
 def status_command() -> Answer:
-    """Show where the kernelspec is installed, and which servers run."""
+    """Show where the kernelspec is installed, and which servers are running."""
     from tunebook.kernels.spec import installed
 
     servers, why = _ask("status")
@@ -70,7 +70,7 @@ def status_command() -> Answer:
 @kernel_command.command("stop", short_help="End the servers.")
 @dry_run_option
 def stop_command(dry_run: bool) -> Answer:
-    """End all servers of this user. Kernels that run go on, and their server ends after them."""
+    """End all servers of this user. Running kernels go on; their server ends after them."""
     servers, why = _ask("status" if dry_run else "stop")
     text = why or f"servers {'that would be ' * dry_run}stopped: {len(servers)}"
     data = {"dry_run": dry_run, "stopped": servers, "unavailable": why or None}

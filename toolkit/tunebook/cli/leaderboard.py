@@ -25,7 +25,7 @@ MOST_REASONS = 10
     "--by",
     type=click.Choice(["validation", "test"]),
     default="validation",
-    help="Which rows the order is made by; choosing by test makes the first look too good.",
+    help="Which scores decide the order; choosing by test makes the first look too good.",
 )
 @dry_run_option
 @click.pass_obj

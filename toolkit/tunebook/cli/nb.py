@@ -35,7 +35,7 @@ def nb_command() -> None:
 
 @nb_command.command("lint", short_help="Say what is wrong with notebooks, and why it matters.")
 @click.argument("notebooks", nargs=-1, required=True, type=PATH, metavar="NB | DIR ...")
-@click.option("--fix", is_flag=True, help="Mend what is safe: outputs, ids, kernel, format.")
+@click.option("--fix", is_flag=True, help="Fix what is safe to fix: outputs, ids, kernel, format.")
 @dry_run_option
 def lint_command(notebooks: tuple[Path, ...], fix: bool, dry_run: bool) -> Answer:
     """Say what is wrong with notebooks that are to be committed, and why that matters.
@@ -108,7 +108,7 @@ def params_command(notebook: Path) -> Answer:
 @nb_command.command("set", short_help="Change parameters in the notebook itself.")
 @click.argument("notebook", type=PATH, metavar="NB")
 @click.argument("values", nargs=-1, required=True, metavar="KEY=VALUE ...")
-@click.option("--no-check", is_flag=True, help="Leave the case that the notebook loads unchecked.")
+@click.option("--no-check", is_flag=True, help="Don't check the case that the notebook loads.")
 @dry_run_option
 @click.pass_obj
 def set_command(
@@ -137,11 +137,11 @@ def set_command(
     return Answer(table(rows) if rows else "nothing changes", data)
 
 
-@nb_command.command("strip", short_help="Take out outputs, counts and widget state.")
+@nb_command.command("strip", short_help="Remove outputs, counts and widget state.")
 @click.argument("notebooks", nargs=-1, required=True, type=PATH, metavar="NB | DIR ...")
 @dry_run_option
 def strip_command(notebooks: tuple[Path, ...], dry_run: bool) -> Answer:
-    """Take out what running leaves: outputs, execution counts and times, widget state."""
+    """Remove what running leaves behind: outputs, execution counts and times, widget state."""
     from tunebook.notebooks.stripping import stripped
 
     files = [NotebookFile.read(path) for path in _expanded(notebooks)]  # all, or none
@@ -211,13 +211,13 @@ def to_py_command(notebook: Path, script: Path | None, force: bool, dry_run: boo
     return _written(place, changed, dry_run, [f"tunebook nb from-py {place}"])
 
 
-@nb_command.command("from-py", short_help="Bring a script back into its notebook.")
+@nb_command.command("from-py", short_help="Put a script back into its notebook.")
 @click.argument("script", type=PATH, metavar="PY")
 @click.argument("notebook", required=False, type=PATH, metavar="[NB]")
 @force_option
 @dry_run_option
 def from_py_command(script: Path, notebook: Path | None, force: bool, dry_run: bool) -> Answer:
-    """Bring PY back into the notebook beside it, or into NB, or make that notebook.
+    """Put PY back into the notebook beside it, or into NB; make that notebook if it isn't there.
 
     Cells that are the same keep their outputs. A notebook that somebody has changed since `to-py`
     is left alone, unless with --force.

@@ -20,9 +20,9 @@ WORDS = {"planned": "would make", "made": "made", "unchanged": "already there, u
 Given = Mapping[str, str | None]
 
 
-@group("new", short_help="Make a plugin project, or a case, to begin with.")
+@group("new", short_help="Make a plugin project or a case to start from.")
 def new_command() -> None:
-    """Make something that works as it stands, to be changed step by step.
+    """Make something that already works, to be changed step by step.
 
     \b
     tunebook new plugin top_layers --kind strategy
@@ -49,7 +49,7 @@ def _placed(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@new_command.command("plugin", short_help="Make the project of a plugin.")
+@new_command.command("plugin", short_help="Make a plugin project.")
 @click.argument("name")
 @click.option(
     "--kind", metavar="KIND", help="strategy, metric, augmentation, datasource, model or executor."
@@ -68,7 +68,7 @@ def plugin_command(settings: Settings, into: Path, dry_run: bool, **given: str |
     return _make(settings, "plugin", folder, given, dry_run)
 
 
-@new_command.command("case", short_help="Make the notebook and the settings of a case.")
+@new_command.command("case", short_help="Make a case: notebook, settings and example rows.")
 @click.argument("name")
 @click.option("--task", metavar="TASK", help="single_label, multi_label or regression.")
 @click.option("--title", metavar="TEXT", help="What it is about, in one line.")
@@ -82,10 +82,10 @@ def case_command(settings: Settings, into: Path, dry_run: bool, **given: str | N
     return _make(settings, "case", into / str(given["name"]), given, dry_run)
 
 
-@new_command.command("where", short_help="Say where the templates lie.")
+@new_command.command("where", short_help="Say where the templates are.")
 @click.argument("template", required=False)
 def where_command(template: str | None) -> Answer:
-    """Say in what folder TEMPLATE lies, or where all of them do: copier can use them as well."""
+    """Print the folder of TEMPLATE, or of all of them; copier can use them as well."""
     from tunebook.scaffolds import template_folder, template_names
 
     names = [template] if template else template_names()

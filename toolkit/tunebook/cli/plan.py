@@ -22,7 +22,7 @@ from tunebook.cli.validate import case_text, parameter_option
 def plan_command(
     settings: Settings, case: str, parameters: tuple[str, ...], no_notebook: bool
 ) -> Answer:
-    """Say what a run of CASE, a name or a YAML file, would be; its data are read, and nothing is
+    """Say what a run of CASE, a name or a YAML file, would do; its data are read, and nothing is
     written.
 
     Time, memory and disk come from earlier runs, with how far off such predictions have been.

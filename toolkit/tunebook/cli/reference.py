@@ -81,7 +81,7 @@ def _schema_usage(settings: Settings, kind: str, name: str | None) -> Problem:
 def describe_command(context: click.Context, name: str | None) -> Answer:
     """Explain a plugin, a `case` or the `plan` of a batch: what it is and every setting it has.
 
-    Without NAME it is all that there is: plugins with the schema of their settings, cases with
+    Without NAME it explains everything: plugins with the schema of their settings, cases with
     their presets, commands with their options, controls, exit codes, and the shape of errors.
     """
     from tunebook.reference import reference

@@ -24,7 +24,7 @@ HEADER = ("rank", "run", "strategy", "seed", "validation", "test", "against the 
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="Which rows the order is made by; choosing by test makes the first look too good.",
+    help="Which scores decide the order; choosing by test makes the first look too good.",
 )
 @click.pass_obj
 def results_command(settings: Settings, case: str | None, top: int, by: str) -> Answer:

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="RUN | BATCH")
 @time_options
 @executor_options
-@click.option("--retry-failed", is_flag=True, help="Of a batch: also what failed by itself.")
-@click.option("--detach", is_flag=True, help="Of a run: start it apart and print its id at once.")
+@click.option("--retry-failed", is_flag=True, help="Of a batch: also failed runs.")
+@click.option(
+    "--detach", is_flag=True, help="Of a run: in the background; its id is printed at once."
+)
 @dry_run_option
 @click.pass_context
 def resume_command(

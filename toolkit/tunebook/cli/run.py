@@ -37,7 +37,7 @@ def time_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--timeout",
             type=SECONDS,
             metavar="SECONDS",
-            help="End the run after so long (default: 6 hours).",
+            help="End the run after this long (default: 6 hours).",
         ),
     ):
         function = option(function)
@@ -70,17 +70,17 @@ def limits_of(**given: Any) -> Limits:
     show_default=True,
     help="Processes that train the model together; more than one needs --no-notebook.",
 )
-@click.option("--detach", is_flag=True, help="Start it apart and print its id at once.")
+@click.option("--detach", is_flag=True, help="Start it in the background and print its id at once.")
 @click.option(
     "--once",
     metavar="KEY",
-    help="With --detach: again with the same key tells of the same run, and starts none.",
+    help="With --detach: a second call with the same key reports the same run, and starts none.",
 )
 @click.option(
     "--plan",
     "planned",
     metavar="HASH",
-    help="Refuse to run anything but what `tunebook plan` has told under this hash.",
+    help="Refuse to run anything but what `tunebook plan` has shown under this hash.",
 )
 @dry_run_option
 @click.pass_obj

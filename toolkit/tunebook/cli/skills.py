@@ -26,7 +26,7 @@ def skills_command() -> None:
 @click.option("--force", is_flag=True, help="Overwrite a skill that differs.")
 @dry_run_option
 def add_command(into: Path | None, force: bool, dry_run: bool) -> Answer:
-    """Put the skill of this version of tunebook into a project; one that is there already stays."""
+    """Put the skill of this version of tunebook into a project; an existing one is kept."""
     from tunebook.cli.skill import NAME, PLACE, shipped_skill
     from tunebook.records import write_atomically
 
@@ -44,9 +44,9 @@ def add_command(into: Path | None, force: bool, dry_run: bool) -> Answer:
     return Answer(f"{place} {done}" if there != text else f"{place} is there already", data)
 
 
-@skills_command.command("text", short_help="Print the skill, made anew.")
+@skills_command.command("text", short_help="Print the skill, generated from the commands.")
 def text_command() -> Answer:
-    """Print the skill as the commands that are installed make it."""
+    """Print the skill, generated from the installed commands."""
     from tunebook.cli.skill import skill_text
 
     text = skill_text()

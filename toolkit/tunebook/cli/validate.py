@@ -29,7 +29,7 @@ parameter_option = click.option(
 @parameter_option
 @click.pass_obj
 def validate_command(settings: Settings, case: str, parameters: tuple[str, ...]) -> Answer:
-    """Check CASE, a name or a YAML file, and print the settings that it comes to."""
+    """Check CASE, a name or a YAML file, and print its resulting settings."""
     from tunebook.cases import parse_parameters, resolve_case
 
     resolved = resolve_case(settings.host(), case, parse_parameters(parameters))

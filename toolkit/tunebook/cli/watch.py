@@ -49,7 +49,7 @@ def watch_command(settings: Settings, run: str) -> Answer:
 
 @command("events")
 @click.argument("run", default="last")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@click.option("--follow", "-f", is_flag=True, help="Keep printing until the run ends.")
 @click.option(
     "--since",
     type=click.IntRange(min=0),

@@ -57,8 +57,12 @@ def load_dataset(
 ) -> Dataset:
     """Returns the data of a case, ready to be tokenised.
 
-    `source` is what the case's data source gives, read when None. The split depends on the seed of
-    the split only; draws and augmentation on the case's seed.
+    The split depends only on the split's own seed; draws and augmentation depend on the case's.
+
+    Args:
+        case: A validated case.
+        host: Plugins; all installed ones when None.
+        source: The records of the case's data source; they are read when None.
 
     Raises:
         DataError: The data cannot be used as they are; all problems of a step are collected.

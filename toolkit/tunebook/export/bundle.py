@@ -147,9 +147,9 @@ def load_classifier(
     """Returns the classifier of a run, or of a copied `model/` folder.
 
     Args:
-        run: Where it lies.
+        run: The folder of the run, or of the model.
         host: Plugins; all installed ones when None.
-        task: Which task's, where the run trained several.
+        task: Which task, if the run trained several.
 
     Raises:
         ConfigError: There is no trained model or no such task, or the pretrained weights have

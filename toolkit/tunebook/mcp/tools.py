@@ -111,7 +111,7 @@ class Tools:
         parameters: Parameters = {},  # noqa: B006
         notebook: bool = True,
     ) -> dict[str, Any]:
-        """Say what a run would be: data, steps, time, memory, disk, warnings, and a hash of it all
+        """Say what a run would do: data, steps, time, memory, disk, warnings, and a hash of it all
         that run_start takes. Reads the data; writes nothing."""
         from tunebook.planning import plan_run
 

@@ -21,19 +21,19 @@ VIEWS: Sequence[tuple[type, Callable[[Any], Shown]]] = (
     (Batch, BatchView),
     (list, RunComparison),
 )
-"""By what is looked at, the widgets for it."""
+"""The widgets for each kind of thing."""
 
 
 def browse(thing: Dataset | Run | Batch | Sequence[Run]) -> Shown:
-    """Returns widgets to look through something with; a notebook shows them.
+    """Returns widgets to look through data or results with; a notebook shows them.
 
     Args:
-        thing: What `load_dataset` returns: its texts by split, label and finding, those that were
-            left out included. A run: its mistakes by confusion, and the words that they hang on. A
-            batch: its ranking, while it runs. Two to four runs: side by side.
+        thing: A data set from `load_dataset`: its texts by split, label and finding, including
+            those that were left out. A run: its mistakes by confusion, and the words that decided.
+            A batch: its ranking, even while it runs. Two to four runs: side by side.
 
     Raises:
-        ConfigError: It is nothing of this, or a run has no result.
+        ConfigError: It is none of these, or a run has no result.
     """
     many = isinstance(thing, Sequence) and all(isinstance(each, Run) for each in thing)
     wanted = list(thing) if many else thing  # type: ignore[arg-type]

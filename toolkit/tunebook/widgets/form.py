@@ -42,10 +42,10 @@ def configure(
     Args:
         name: Name of a case plugin, or path of a YAML or JSON file.
         host: Plugins to choose from; all installed ones when None.
-        runs_dir: Where its runs are made.
+        runs_dir: Folder for its runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
 
     Raises:
-        ConfigError: There is no such case, or it is wrong as it stands.
+        ConfigError: There is no such case, or it has mistakes.
     """
     return CaseForm(name, host or PluginHost(), runs_dir)
 

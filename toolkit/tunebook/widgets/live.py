@@ -48,18 +48,18 @@ def start(
 ) -> LiveRun:
     """Starts a run in the background and returns at once.
 
-    In a notebook the returned run shows itself as a panel with curves and buttons; under papermill
-    and elsewhere `wait` prints lines. Until the run has ended, other code that draws from the
-    global generators of torch, numpy or random changes its result.
+    In a notebook the returned run is displayed as a panel with curves and buttons; under papermill
+    and elsewhere `wait` prints lines. Until the run has ended, other code that uses the global
+    random generators of torch, numpy or random changes its result.
 
     Args:
         case: A validated case, see `tunebook.load_case`.
         host: Plugins; all installed ones when None.
         runs_dir: Where run directories are made, see `tunebook.run_case`.
-        listeners: Told of every event, in the thread of the run.
+        listeners: Called with every event, in the thread of the run.
 
     Raises:
-        ConfigError: `runs_dir` is no place for runs, or a run to go on with is another case's.
+        ConfigError: `runs_dir` can't hold runs, or the run to continue is another case's.
     """
     directory, resumes = place_of(case, runs_dir)
     if not directory.record_file.exists():  # it can be found at once
@@ -70,11 +70,11 @@ def start(
 
 
 def attach(name: str = "last", *, runs_dir: str | Path | None = None) -> LiveRun:
-    """Returns a run, under way or over, that was started anywhere; it shows itself as a panel.
+    """Returns a run that was started anywhere, running or ended; a notebook shows its panel.
 
     Args:
         name: A run id, the beginning of one, a folder, or ``last``.
-        runs_dir: Where runs lie; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
+        runs_dir: Folder of the runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
 
     Raises:
         ConfigError: There is no such run, or more than one.
@@ -98,28 +98,28 @@ class LiveRun:
 
     @property
     def running(self) -> bool:
-        """Whether somebody works on it."""
+        """Whether a process is working on it."""
         if self._thread is not None:
             return self._thread.is_alive()
         return owner(self.directory.path) is not None
 
     @property
     def status(self) -> State:
-        """What state it is in, see `tunebook.states`."""
+        """Its state, see `tunebook.states`."""
         return run_state(self.directory, None if self._thread is None else self.running)
 
     def ask(self, action: str, *, wait: float = 10.0, **arguments: Any) -> ControlAnswered | None:
-        """Asks something of the run, see `tunebook.controls`; returns what became of it.
+        """Sends the run a request, see `tunebook.controls`; returns the answer, None if none came.
 
         Args:
             action: ``pause``, ``resume``, ``stop``, ``abort``, ``checkpoint``, ``evaluate``,
                 ``set``, ``unfreeze`` or ``note``.
-            wait: Seconds to wait for that; it stays asked.
-            arguments: Of the action, such as ``learning_rate=1e-5`` of ``set``.
+            wait: Seconds to wait for the answer; the request stays in either case.
+            arguments: Arguments of the action, such as ``learning_rate=1e-5`` for ``set``.
 
         Raises:
-            ConfigError: There is no such action, its arguments are wrong, or nobody works on the
-                run.
+            ConfigError: There is no such action, its arguments are wrong, or no process is working
+                on the run.
         """
         control = control_of({"action": action, **arguments})
         return await_answer(self.directory, ask(self.directory, control, "python"), wait)
@@ -128,11 +128,11 @@ class LiveRun:
         """Waits until the run has ended and returns it.
 
         Args:
-            timeout: Seconds; for ever when None.
+            timeout: Seconds; no limit when None.
 
         Raises:
-            TunebookError: Whatever went wrong in it.
-            TimeoutError: It goes on.
+            TunebookError: Whatever went wrong in the run.
+            TimeoutError: The time is up; the run itself goes on.
         """
         until = None if timeout is None else time.monotonic() + timeout
         with self._told() as look:
@@ -147,7 +147,7 @@ class LiveRun:
         return self._ended()
 
     def __await__(self) -> Generator[Any, None, Run]:
-        """Waits like `wait`; meanwhile, ipykernel 7.4 and later handle what widgets ask."""
+        """Waits like `wait`; with ipykernel 7.4 and later, widgets keep working meanwhile."""
         return self._arrive().__await__()
 
     async def _arrive(self) -> Run:

@@ -67,6 +67,6 @@ def tunebook_strategies() -> Iterator[StrategyPlugin]:
             "head_learning_rate": 1e-4,
         },
         paper="Tunstall et al. 2022, arXiv:2209.11055",
-        when="With a handful of labels for each class; with many, plain fine-tuning catches up.",
+        when="With a handful of labels for each class; with more, full fine-tuning is better.",
         cost="A stage of pairs before the task stage, whose time grows with the number of pairs.",
     )
