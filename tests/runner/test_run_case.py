@@ -394,6 +394,15 @@ def test_a_run_is_found_by_id_beginning_and_last(finished: Run) -> None:
         load_run("nothing", runs)
 
 
+def test_a_run_is_looked_for_where_the_environment_says(
+    finished: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUNEBOOK_RUNS_DIR", str(finished.directory.path.parent.parent))
+    assert load_run("last").id == finished.id
+    with pytest.raises(ConfigError):
+        load_run("last", tmp_path)
+
+
 def test_a_record_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path, "tiny", "x")
     directory.record_file.write_text(json.dumps({"schema_version": 99}))

@@ -148,10 +148,12 @@ def test_what_is_copied_makes_the_same_case(form: CaseForm, tmp_path: Path) -> N
     assert yaml.safe_load(form._copied.value.splitlines()[0].partition("= ")[2]) == "smoke"
 
 
-def test_time_and_memory_are_those_of_earlier_runs(form: CaseForm, tmp_path: Path) -> None:
+def test_time_and_memory_are_those_of_earlier_runs(
+    form: CaseForm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tunebook.records import RunDirectory, RunRecord
 
-    form.runs_dir = tmp_path
+    monkeypatch.setenv("TUNEBOOK_RUNS_DIR", str(tmp_path))
     assert form.estimate() == "time: nothing measured yet"
     for seconds in (100.0, 200.0, 900.0):
         run = RunDirectory.create(tmp_path, "medical_coding", "full")

@@ -281,6 +281,11 @@ class RunDirectory:
             raise ConfigError(_damaged(self.record_file, str(error.errors()[0]["msg"]))) from error
 
 
+def runs_folder(given: str | Path | None = None) -> Path:
+    """Returns where runs are: `given`, else what ``TUNEBOOK_RUNS_DIR`` says, else ``runs``."""
+    return Path(given or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
+
+
 def find_runs(runs_dir: Path) -> list[RunDirectory]:
     """Returns all runs below `runs_dir`, oldest first. The points of a learning curve, which lie
     inside their run, are not listed."""

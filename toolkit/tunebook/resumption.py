@@ -10,7 +10,7 @@ from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, shorten
 from tunebook.events import RunEnded, last_sign_of_life, read_events
 from tunebook.ownership import last_beat
-from tunebook.records import Resumption, RunDirectory, RunRecord
+from tunebook.records import Resumption, RunDirectory, RunRecord, runs_folder
 
 RESUME = "TUNEBOOK_RESUME"
 """Environment variable: the next `run_case` of this process goes on with the run in
@@ -40,7 +40,7 @@ def place_of(case: CaseConfig, runs_dir: str | Path | None = None) -> tuple[RunD
         directory = RunDirectory(Path(given))
         if directory.path.is_dir() and not directory.events_file.exists():
             return directory, False
-    root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs").resolve()
+    root = runs_folder(runs_dir).resolve()
     return RunDirectory.create(root, case.name, f"{case.strategy.kind}-s{case.seed}"), False
 
 

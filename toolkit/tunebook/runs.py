@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tunebook.config import ALONE, lay_over
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.events import read_events
-from tunebook.records import Comparison, EvalReport, RunDirectory, RunRecord, find_run
+from tunebook.records import (
+    Comparison,
+    EvalReport,
+    RunDirectory,
+    RunRecord,
+    find_run,
+    runs_folder,
+)
 from tunebook.tables import html_table
 
 if TYPE_CHECKING:
@@ -291,14 +298,14 @@ def _difference(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def load_run(name: str, runs_dir: str | Path = "runs") -> Run:
+def load_run(name: str, runs_dir: str | Path | None = None) -> Run:
     """Returns a run by folder, id or beginning of an id; ``last`` is the newest.
 
     Args:
         name: Which run.
-        runs_dir: Folder of the runs. ``TUNEBOOK_RUNS_DIR`` is not read here.
+        runs_dir: Folder of the runs; ``TUNEBOOK_RUNS_DIR`` or ``runs`` when None.
 
     Raises:
         ConfigError: There is no such run, or more than one.
     """
-    return Run(find_run(Path(runs_dir), name))
+    return Run(find_run(runs_folder(runs_dir), name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from tunebook.batch.standing import standing
 from tunebook.errors import ConfigError, Problem, did_you_mean
 from tunebook.evaluation.wording import words
 from tunebook.host import PluginHost
+from tunebook.records import runs_folder
 from tunebook.runs import Run
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def load_batch(name: str | Path, runs_dir: str | Path | None = None) -> Batch:
     Raises:
         ConfigError: There is no such batch, more than one, or its plan cannot be read.
     """
-    return Batch(find_batch(_runs_dir(runs_dir), str(name)))
+    return Batch(find_batch(runs_folder(runs_dir), str(name)))
 
 
 def run_batch(
@@ -293,11 +293,7 @@ def run_batch(
     host = host or PluginHost()
     content = {"case": case, "grid": dict(grid), "parameters": dict(parameters or {})}
     plan = make_batch_plan(host, content | {"with_notebook": with_notebook})
-    prepared = prepare_batch(host, plan, _runs_dir(runs_dir))
+    prepared = prepare_batch(host, plan, runs_folder(runs_dir))
     write_batch(prepared)
     drive(host, prepared.folder)
     return Batch(prepared.folder, host)
-
-
-def _runs_dir(given: str | Path | None) -> Path:
-    return Path(given or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")

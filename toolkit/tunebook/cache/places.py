@@ -41,7 +41,7 @@ def limit_given() -> int | None:
             raise ValueError(text)
     except ValueError as error:
         expected = "a number of gigabytes, 0 to keep nothing"
-        fix = "write 20 or 0.5, or leave it unset for a quarter of the free disk"
+        fix = "write 20 or 0.5, or leave it unset: a quarter of the free disk, at most 50"
         raise ConfigError(Problem("cache.limit", LIMIT, expected, f"`{text}`", fix)) from error
     return int(gigabytes * 2**30)
 

@@ -87,7 +87,9 @@ class Settings:
         Raises:
             ConfigError: It is a file.
         """
-        path = Path(self.runs_dir_given or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
+        from tunebook.records import runs_folder
+
+        path = runs_folder(self.runs_dir_given)
         if path.exists() and not path.is_dir():
             problem = ("runs_dir.not_a_folder", "--runs-dir", "a folder", f"the file {path}")
             raise ConfigError(Problem(*problem, "name another place with --runs-dir"))

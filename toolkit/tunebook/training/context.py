@@ -12,7 +12,7 @@ from torch import nn
 from tunebook.config import TrainingConfig
 from tunebook.contracts import GroupOf, ParamGroup
 from tunebook.models.layers import Layers, find_layers
-from tunebook.records import RunDirectory, find_run
+from tunebook.records import RunDirectory, find_run, runs_folder
 
 HEAD = "head."
 BACKBONE = "backbone."
@@ -166,7 +166,7 @@ def _runs_dir() -> Path:
     started = os.environ.get("TUNEBOOK_RUN_DIR")
     if started:
         return RunDirectory(Path(started)).runs_dir
-    return Path(os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
+    return runs_folder()
 
 
 def _embedding_names(model: nn.Module) -> list[str]:

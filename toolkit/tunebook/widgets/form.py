@@ -16,6 +16,7 @@ from tunebook.config import CaseConfig, Section
 from tunebook.errors import ConfigError, Problem, TunebookError
 from tunebook.estimates import Wanted, measured_runs, predict
 from tunebook.host import PluginHost
+from tunebook.records import runs_folder
 from tunebook.schema import PLUGIN_FIELDS
 from tunebook.widgets.fields import Field, fields_of
 from tunebook.widgets.live import LiveRun, start
@@ -241,7 +242,7 @@ class CaseForm:
     def estimate(self) -> str:
         """Returns what earlier runs of the case with this strategy took, as a sentence."""
         assert self.case is not None
-        earlier = measured_runs(Path(self.runs_dir or "runs"))
+        earlier = measured_runs(runs_folder(self.runs_dir))
         return f"time: {predict(earlier, Wanted.of(self.case))}"
 
 

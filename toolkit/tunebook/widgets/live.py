@@ -25,7 +25,7 @@ from tunebook.notebooks.launch import begin_in
 from tunebook.notebooks.verdict import error_of
 from tunebook.ownership import LAUNCHES, owned, owner
 from tunebook.progress import EventFollower, Html, LineProgress, RunFollower
-from tunebook.records import RunDirectory, find_run
+from tunebook.records import RunDirectory, find_run, runs_folder
 from tunebook.resumption import place_of
 from tunebook.runs import Run
 from tunebook.states import State, lost, run_state
@@ -79,8 +79,7 @@ def attach(name: str = "last", *, runs_dir: str | Path | None = None) -> LiveRun
     Raises:
         ConfigError: There is no such run, or more than one.
     """
-    root = Path(runs_dir or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
-    return LiveRun(find_run(root, name))
+    return LiveRun(find_run(runs_folder(runs_dir), name))
 
 
 class LiveRun:
