@@ -84,8 +84,8 @@ def short(name: str, width: int = 38) -> str:
 
 
 def legend_or_empty(axes: Axes, empty: str, loc: str = "best") -> None:
-    """Adds a legend, or says that there is nothing to see."""
+    """Adds a legend, pale over what it may cover, or says that there is nothing to see."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9, loc=loc)
+        axes.legend(facecolor="white", edgecolor="none", framealpha=0.8, fontsize=9, loc=loc)
     else:
         axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", color=GREY)
