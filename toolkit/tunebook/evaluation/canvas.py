@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -83,9 +84,9 @@ def short(name: str, width: int = 38) -> str:
     return cut.replace("$", r"\$")
 
 
-def legend_or_empty(axes: Axes, empty: str, loc: str = "best") -> None:
+def legend_or_empty(axes: Axes, empty: str, **place: Any) -> None:
     """Adds a legend, pale over what it may cover, or says that there is nothing to see."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(facecolor="white", edgecolor="none", framealpha=0.8, fontsize=9, loc=loc)
+        axes.legend(facecolor="white", edgecolor="none", framealpha=0.8, fontsize=9, **place)
     else:
         axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center", color=GREY)

@@ -219,7 +219,8 @@ def class_balance(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     axes.margins(y=0.01)
     some = "" if len(shown) == len(total) else f", the {len(shown)} largest of {len(total)}"
     title(axes, f"Texts of each class{some}")
-    legend_or_empty(axes, "no texts", loc="lower right")
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": max(len(splits), 1)}
+    legend_or_empty(axes, "no texts", borderpad=0, **above)
     return figure
 
 
