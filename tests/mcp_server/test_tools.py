@@ -168,7 +168,7 @@ def test_a_wait_ends_with_the_server(workspace: Workspace, running: RunDirectory
     ("arguments", "code"),
     [
         ({"action": "sotp"}, "control.unknown"),
-        ({"action": "set", "values": {"learning_rate": -1}}, "config.out_of_bounds"),
+        ({"action": "set", "values": {"learning_rate": -1}}, "config.invalid"),
         ({"action": "pause"}, "control.not_running"),
     ],
 )
@@ -176,6 +176,7 @@ def test_a_control_that_cannot_be(
     call: Call, running: RunDirectory, arguments: dict[str, Any], code: str
 ) -> None:
     told = call("run_control", run=running.run_id, wait=0, **arguments)
+    assert code_of(told) == code
     assert told["error"]["problems"][0]["fix"]
     assert not running.control_file.exists()
 

@@ -94,7 +94,6 @@ class Shelf:
 
     def report(self, run: str, start: int) -> str:
         directory = self._workspace.run(run)
-        self._workspace.check_inside(directory.report, f"report of {directory.run_id}")
         if not directory.report.is_file():
             found, fix = "none", "wait until the run has succeeded"
             problem = ("run.no_result", directory.run_id, "a run with a report", found, fix)
