@@ -66,6 +66,12 @@ def test_lists(call: Call, kind: str) -> None:
     assert len(told[kind]) == min(told["of"], 2)
 
 
+def test_a_run_whose_name_is_no_utf8_is_listed(call: Call, running: RunDirectory) -> None:
+    running.path.rename(running.path.with_name("run-\udcff"))
+    (row,) = call("list", kind="runs")["runs"]
+    assert row["run_id"] == "run-\\udcff"
+
+
 def test_an_error_says_how_to_make_it_right(call: Call) -> None:
     told = call("validate", case="tiny.json", parameters={"stratgy": "lora"})
     assert code_of(told) == "config.unknown_key"
