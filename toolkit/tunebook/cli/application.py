@@ -87,7 +87,15 @@ class Settings:
         Raises:
             ConfigError: It is a file.
         """
-        path = Path(self.runs_dir_given or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
+        return self.runs_dir_in(Path())
+
+    def runs_dir_in(self, folder: Path) -> Path:
+        """Returns where runs lie for one who works in `folder`.
+
+        Raises:
+            ConfigError: It is a file.
+        """
+        path = folder / (self.runs_dir_given or os.environ.get("TUNEBOOK_RUNS_DIR") or "runs")
         if path.exists() and not path.is_dir():
             problem = ("runs_dir.not_a_folder", "--runs-dir", "a folder", f"the file {path}")
             raise ConfigError(Problem(*problem, "name another place with --runs-dir"))
