@@ -79,8 +79,10 @@ def _lint_text(told: Sequence[Mapping[str, Any]], dry_run: bool) -> str:
         for each in told
         for row in each["findings"]
     ]
-    text = table(rows, ("", "finding", "where", "why it matters")) if rows else ""
-    return text or f"{len(told)} notebooks, nothing to say"
+    if rows:
+        return table(rows, ("", "finding", "where", "why it matters"))
+    clean = sum("problems" not in each for each in told)
+    return f"{clean} notebooks, nothing to say" if clean else ""
 
 
 @nb_command.command("params", short_help="Print the parameters of a notebook.")

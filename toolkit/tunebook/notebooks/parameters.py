@@ -100,6 +100,18 @@ def cell_source(cell: Mapping[str, Any]) -> str:
     return source if isinstance(source, str) else ""
 
 
+def parsed(source: str) -> ast.Module:
+    """Returns the syntax tree of a cell.
+
+    Raises:
+        SyntaxError: It isn't Python, or is nested deeper than Python reads.
+    """
+    try:
+        return ast.parse(source)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(str(error) or "it is nested too deep") from error
+
+
 def parameter_problems(path: Path, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yields what is wrong with a notebook's parameters."""
     cells = parameter_cells(content)
@@ -186,10 +198,9 @@ def _injection_problems(
 
 def _source_problems(where: str, source: str) -> Iterator[Problem]:
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 1
-        yield _line_problem(where, line, source, f"it isn't Python: {error}")
+        tree = parsed(source)
+    except SyntaxError as error:
+        yield _line_problem(where, error.lineno or 1, source, f"it isn't Python: {error}")
         return
     names: set[str] = set()
     for line, name, value in _assignments(tree):

@@ -22,6 +22,7 @@ from tunebook.notebooks.parameters import (
     listed_parameters,
     parameter_cells,
     parameters_for,
+    parsed,
     settings_of_case,
 )
 
@@ -86,8 +87,8 @@ def _with_values(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[
 
 def _loaded(source: str) -> Iterator[str]:
     try:
-        tree = ast.parse(without_magics(source))
-    except (SyntaxError, ValueError, RecursionError):
+        tree = parsed(without_magics(source))
+    except SyntaxError:
         return
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
