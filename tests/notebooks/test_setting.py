@@ -17,7 +17,7 @@ from tunebook.host import PluginHost
 from tunebook.notebooks import read_parameters
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.literals import with_values
-from tunebook.notebooks.setting import named_case, with_parameters
+from tunebook.notebooks.setting import Change, named_case, with_parameters
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -140,6 +140,13 @@ def test_nothing_is_written_where_nothing_changes(path: Path) -> None:
     stamp = path.stat().st_mtime_ns
     assert set_in(path, seed=0, rates=[1e-4, 2e-4]) == {}
     assert path.stat().st_mtime_ns == stamp
+
+
+def test_another_type_deep_inside_is_a_change(path: Path) -> None:
+    before = {"training.epochs": 1}
+    after = {"training.epochs": 1.0}
+    assert set_in(path, overrides=after) == {"overrides": Change(before, after)}
+    assert '"training.epochs": 1.0,  # enough' in source_of(path, "parameters")
 
 
 def test_an_unknown_parameter_has_a_near_name_among_parameters_and_settings(path: Path) -> None:

@@ -239,11 +239,11 @@ def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not equals or not key:
             problems.append(
-                Problem("parameter.form", "-p", "KEY=VALUE", f"`{item}`", "write -p seed=1")
+                Problem("parameter.form", item, "KEY=VALUE", f"`{item}`", "write such as seed=1")
             )
         elif key in values:
             problems.append(
-                Problem("parameter.twice", "-p", "each key once", f"`{key}` again", "drop one")
+                Problem("parameter.twice", key, "each key once", f"`{key}` again", "drop one")
             )
         else:
             values[key] = _parse(text)

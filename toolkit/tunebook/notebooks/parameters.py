@@ -162,8 +162,8 @@ def case_parameters(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> d
     """Returns what a notebook will hand to `load_case`: the values in its parameters cell under
     the injected ones, with `overrides` laid over the rest."""
     values = {**listed, **injected}
-    overrides = values.pop(OVERRIDES, {})
-    return {**values, **overrides}
+    overrides = values.pop(OVERRIDES, None)
+    return {**values, **(overrides if isinstance(overrides, dict) else {})}
 
 
 def settings_of_case(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,8 +177,9 @@ def settings_of_case(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> 
 def _injection_problems(
     path: Path, listed: Mapping[str, Any], others: Mapping[str, Any], wanted: Any
 ) -> Iterator[Problem]:
-    if others and not isinstance(listed.get(OVERRIDES), dict):
-        first = next(iter(others))
+    needed = {**others, **wanted} if isinstance(wanted, Mapping) else others
+    if needed and not isinstance(listed.get(OVERRIDES), dict):
+        first = next(iter(needed))
         yield Problem(
             "notebook.unknown_parameter",
             str(path),
@@ -192,7 +193,7 @@ def _injection_problems(
             OVERRIDES,
             "a mapping of dotted paths to values",
             shorten(wanted),
-            """write -p 'overrides={"training.epochs": 2}'""",
+            """write such as 'overrides={"training.epochs": 2}'""",
         )
 
 

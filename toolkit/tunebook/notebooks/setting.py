@@ -14,7 +14,7 @@ from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
 from tunebook.notebooks.files import NotebookFile, with_source
 from tunebook.notebooks.lint import without_magics
-from tunebook.notebooks.literals import with_values
+from tunebook.notebooks.literals import same_value, with_values
 from tunebook.notebooks.parameters import (
     OVERRIDES,
     cell_source,
@@ -62,7 +62,7 @@ def with_parameters(
     changes = {
         key: Change(listed[key], value)
         for key, value in values.items()
-        if (listed[key], type(listed[key])) != (value, type(value))
+        if not same_value(listed[key], value)
     }
     return _with_values(file.content, values), changes
 
