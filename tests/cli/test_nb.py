@@ -182,6 +182,50 @@ def test_what_is_no_notebook(
     assert told["error"]["problems"][0]["code"] == f"notebook.{code}"
 
 
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (b"\xff\xfe", "not_a_script"),
+        (b"# %% tags=3\nx = 1\n", "not_understood"),
+        (b'# %% tags=["a", 3]\nx = 1\n', "not_understood"),
+    ],
+)
+def test_what_is_no_script(invoke: Invoke, tmp_path: Path, script: bytes, code: str) -> None:
+    place = tmp_path / "s.py"
+    place.write_bytes(script)
+    told = answer(invoke, "from-py", place, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == f"notebook.{code}"
+    assert [*tmp_path.iterdir()] == [place]
+
+
+@pytest.mark.parametrize("tags", ["parameters", [3], {"a": 1}])
+def test_a_damaged_notebook_is_no_script(invoke: Invoke, path: Path, tags: object) -> None:
+    content = read(path)
+    content["cells"][0]["metadata"]["tags"] = tags
+    saved(path, content)
+    told = answer(invoke, "to-py", path, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"].startswith("notebook.no")
+    assert not path.with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("arguments", [["from-py", "{nb}"], ["to-py", "{nb}", "{nb}"]])
+def test_a_notebook_is_not_overwritten_by_a_script_of_itself(
+    invoke: Invoke, path: Path, arguments: list[str]
+) -> None:
+    before = path.read_bytes()
+    words = [path if word == "{nb}" else word for word in arguments]
+    told = answer(invoke, *words, "--force", code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == "notebook.same_file"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["to-py", "from-py", "params", "strip"])
+@pytest.mark.parametrize("place", [".", "", "..", "a.**"])
+def test_a_path_that_names_no_file(invoke: Invoke, command: str, place: str) -> None:
+    told = answer(invoke, command, place, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == "notebook.missing"
+
+
 def test_a_missing_script_names_a_near_one(invoke: Invoke, path: Path) -> None:
     path.with_suffix(".py").write_text("")
     told = answer(invoke, "from-py", path.with_name("leson.py"), code=ExitCode.CONFIG)

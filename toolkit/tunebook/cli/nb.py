@@ -208,8 +208,9 @@ def to_py_command(notebook: Path, script: Path | None, force: bool, dry_run: boo
     """
     from tunebook.notebooks.exchange import write_script
 
+    file = NotebookFile.read(notebook)
     place = script or notebook.with_suffix(".py")
-    changed = write_script(NotebookFile.read(notebook), place, force=force, dry_run=dry_run)
+    changed = write_script(file, place, force=force, dry_run=dry_run)
     return _written(place, changed, dry_run, [f"tunebook nb from-py {place}"])
 
 
@@ -226,7 +227,8 @@ def from_py_command(script: Path, notebook: Path | None, force: bool, dry_run: b
     """
     from tunebook.notebooks.exchange import write_notebook
 
-    place = notebook or script.with_suffix(".ipynb")
+    # a folder has no name beside which a notebook could stand, and is no script anyway
+    place = notebook or (script.with_suffix(".ipynb") if script.name else script)
     changed = write_notebook(script, place, force=force, dry_run=dry_run)
     return _written(place, changed, dry_run, [f"tunebook nb lint {place}"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 
+SCRIPT = ".py"
 TAG = "parameters"
 OVERRIDES = "overrides"
 """The parameter of a notebook that takes what it doesn't list by name."""
@@ -35,13 +37,18 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except OSError as error:
-        names = [str(file) for file in path.parent.glob(f"*{path.suffix or '.ipynb'}")]
-        found, wanted = error.strerror or str(error), "a script" if path.suffix == ".py" else None
-        raise ConfigError(
-            _problem("missing", path, wanted or "a notebook", found, did_you_mean(str(path), names))
-        ) from error
+        pattern = f"*{glob.escape(path.suffix) or '.ipynb'}"
+        fix = did_you_mean(str(path), [str(file) for file in path.parent.glob(pattern)])
+        found = error.strerror or str(error)
+        wanted = "a script" if path.suffix == SCRIPT else "a notebook"
+        raise ConfigError(_problem("missing", path, wanted, found, fix)) from error
     except ValueError as error:
-        raise ConfigError(_not_a_notebook(path, str(error))) from error
+        if path.suffix != SCRIPT:
+            raise ConfigError(_not_a_notebook(path, str(error))) from error
+        fix = "save it as UTF-8"
+        raise ConfigError(
+            _problem("not_a_script", path, "a script in UTF-8", str(error), fix)
+        ) from error
 
 
 def notebook_content(path: Path, text: str) -> dict[str, Any]:
