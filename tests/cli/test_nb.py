@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,24 @@ def test_strip_changes_none_where_one_is_no_notebook(invoke: Invoke, path: Path)
     (path.parent / "broken.ipynb").write_text("{")
     answer(invoke, "strip", path, path.parent / "broken.ipynb", code=ExitCode.CONFIG)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_who_may_read_a_notebook_stays(invoke: Invoke, path: Path, mode: int) -> None:
+    run_once(path)
+    path.chmod(mode)
+    assert answer(invoke, "strip", path)["notebooks"][0]["stripped"]
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_where_it_cannot_be_written_it_stays(invoke: Invoke, path: Path) -> None:
+    long = path.rename(path.with_name("n" * 245 + ".ipynb"))  # its neighbour's is longer still
+    run_once(long)
+    before = long.read_bytes()
+    told = answer(invoke, "strip", long, code=ExitCode.ENVIRONMENT)
+    (problem,) = told["error"]["problems"]
+    assert (problem["code"], problem["where"]) == ("environment.not_writable", str(long))
+    assert long.read_bytes() == before
 
 
 def test_diff_says_what_differs_and_by_its_exit_code(invoke: Invoke, path: Path) -> None:
