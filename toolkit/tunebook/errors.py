@@ -30,7 +30,7 @@ EXIT_CODES: Mapping[int, str] = {
     ExitCode.TRAINING: "training or evaluation went wrong",
     ExitCode.STOPPED: "stopped by somebody, timed out, or still going on after the time to wait",
     ExitCode.ENVIRONMENT: "a package, the network, disk, memory or a right is missing",
-    ExitCode.DIFFERENT: "a run that was repeated is another, or would be",
+    ExitCode.DIFFERENT: "a run that was repeated is another, or would be; or notebooks differ",
 }
 """What the exit codes of all commands mean."""
 
@@ -146,7 +146,8 @@ class MachineError(TunebookError):
 
 
 class NotIdenticalError(TunebookError):
-    """A run that was repeated came to another result, or would start from something else."""
+    """A run that was repeated came to another result, or would start from something else; or one
+    notebook differs from another."""
 
     exit_code = ExitCode.DIFFERENT
 
