@@ -15,7 +15,7 @@ Rows = Callable[[Workspace], list[dict[str, Any]]]
 def about(workspace: Workspace, name: str) -> dict[str, Any]:
     """Returns what there is to know about a case, a plugin, `case`, `plan`, or, without a name,
     about everything in few words."""
-    from tunebook.batch.plan import BatchPlan
+    from tunebook.batch.plan import CASE_SUFFIXES, BatchPlan
     from tunebook.reference import field_rows, reference
 
     host = workspace.host()
@@ -24,7 +24,7 @@ def about(workspace: Workspace, name: str) -> dict[str, Any]:
     if name == "plan":
         rows = [*field_rows(BatchPlan)]
         return {"name": name, "kind": name, "summary": BatchPlan.__doc__, "fields": _fields(rows)}
-    if name in host.names("case") or name.endswith((".yaml", ".yml", ".json")):
+    if name in host.names("case") or name.endswith(CASE_SUFFIXES):
         return _about_case(name, find_case(host, workspace.case(name, host, {})))
     content = reference(host, name)
     return {**content, "fields": _fields(content.get("fields", ()))}
