@@ -254,6 +254,17 @@ def test_the_layout_of_the_file_stays(tmp_path: Path, indent: int | None, end: s
     assert path.read_bytes() == expected
 
 
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_letters_stay_as_they_were_written(tmp_path: Path, ascii_only: bool) -> None:
+    content = lesson()
+    content["cells"][0]["source"] = ["# Größe, 数据 and \x1b[0m"]
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=ascii_only) + "\n", "utf-8")
+    expected = path.read_bytes().replace(b"seed: int = 0", b"seed: int = 4")
+    set_in(path, seed=4)
+    assert path.read_bytes() == expected
+
+
 def test_a_link_to_a_notebook_stays_one(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.ipynb"
     link.symlink_to(path)
