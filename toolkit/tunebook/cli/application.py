@@ -179,8 +179,9 @@ def dry_run_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], Command]:
-    """Returns the decorator that makes a function a command of this application."""
+def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer | None]], Command]:
+    """Returns the decorator that makes a function a command of this application; one that answers
+    in another way, such as a server, returns None."""
     return click.command(name, cls=Command, **attributes)
 
 

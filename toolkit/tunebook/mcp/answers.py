@@ -133,7 +133,8 @@ def _part(data: Mapping[str, Any], part: str, start: int, room: int) -> dict[str
     if not isinstance(found, list | str | Mapping):
         return told | {"value": found}
     count = _that_fit(found, start, room)
-    kept, cuts = _piece(found, start, count), []
+    kept = _piece(found, start, count)
+    cuts: list[dict[str, Any]] = []
     if size(kept) > room:  # a single item that is too large
         kept, cuts = _fitted(kept, room, part)
         cuts = cuts if isinstance(kept, Mapping) else [_of_item(c, part, start) for c in cuts]
