@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_dry_run_says_it_and_does_nothing(invoke: Invoke, path: Path, command: l
     before = {file: file.read_bytes() for file in path.parent.iterdir()}
     told = answer(invoke, *[places.get(part, part) for part in command], "--dry-run")
     assert told["dry_run"] is True
+    text = invoke("nb", *[places.get(part, part) for part in command], "--dry-run")
+    assert re.search("would be|nothing was written", text.stdout + text.stderr)
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 

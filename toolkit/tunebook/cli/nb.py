@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import Settings, dry_run_option, group
+from tunebook.cli.application import DRY, Settings, dry_run_option, group
 from tunebook.errors import ConfigError, NotIdenticalError, Problem, TunebookError, shorten
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.literals import literal
@@ -136,7 +136,7 @@ def set_command(
         "changed": {name: asdict(change) for name, change in changes.items()},
     }
     rows = [_change_row(name, change.before, change.after) for name, change in changes.items()]
-    return Answer(table(rows) if rows else "nothing changes", data)
+    return Answer(table(rows) if rows else "nothing changes", data, hints=[DRY] * dry_run)
 
 
 @nb_command.command("strip", short_help="Take out outputs, counts and widget state.")
@@ -153,7 +153,8 @@ def strip_command(notebooks: tuple[Path, ...], dry_run: bool) -> Answer:
         file.write(content, dry_run=dry_run)
         told.append({"notebook": str(file.path), "stripped": dict(gone)})
         rows.append((file.path, ", ".join(f"{n} {what}" for what, n in gone.items()) or "—"))
-    return Answer(table(rows, ("notebook", "stripped")), {"dry_run": dry_run, "notebooks": told})
+    data = {"dry_run": dry_run, "notebooks": told}
+    return Answer(table(rows, ("notebook", "stripped")), data, hints=[DRY] * dry_run)
 
 
 @nb_command.command("diff", short_help="Compare two notebooks, cell by cell.")
