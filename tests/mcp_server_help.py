@@ -36,6 +36,7 @@ def caller(workspace: Workspace) -> Call:
         (content,) = result.content
         data: dict[str, Any] = json.loads(content.text)
         assert data == result.structured_content
+        assert result.model_dump_json()  # as it goes over the wire
         assert data["schema_version"] == 1
         assert ("error" in data) == result.is_error
         return data

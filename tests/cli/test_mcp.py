@@ -40,6 +40,7 @@ def test_it_has_no_answer_in_json(invoke: Invoke) -> None:
         (["--workspace", "no-such-folder"], "mcp.no_workspace"),
         (["--workspace", "work", "--runs-dir", "../runs"], "mcp.outside_workspace"),
         (["--workspace", "work", "--runs-dir", "/"], "mcp.outside_workspace"),
+        (["--workspace", "work", "--runs-dir", "a-file"], "runs_dir.not_a_folder"),
     ],
 )
 def test_where_it_cannot_work(
@@ -47,6 +48,19 @@ def test_where_it_cannot_work(
 ) -> None:
     pytest.importorskip("mcp.server", reason="needs the extra mcp")
     (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "a-file").write_text("")
     result = invoke("mcp", *arguments)
     assert result.exit_code == ExitCode.CONFIG
     assert result.stderr.startswith(f"error: {code}\n")
+
+
+def test_runs_are_those_of_the_workspace(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = pytest.importorskip("tunebook.mcp.server", reason="needs the extra mcp")
+    served: list[Path] = []
+    monkeypatch.setattr(server, "serve", lambda workspace: served.append(workspace.runs_dir))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "runs").write_text("a file where the command is typed is none of its business")
+    assert invoke("mcp", "--workspace", "work").exit_code == 0
+    assert served == [(tmp_path / "work" / "runs").resolve()]

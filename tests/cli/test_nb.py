@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,24 @@ def test_strip_changes_none_where_one_is_no_notebook(invoke: Invoke, path: Path)
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_who_may_read_a_notebook_stays(invoke: Invoke, path: Path, mode: int) -> None:
+    run_once(path)
+    path.chmod(mode)
+    assert answer(invoke, "strip", path)["notebooks"][0]["stripped"]
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_where_it_cannot_be_written_it_stays(invoke: Invoke, path: Path) -> None:
+    long = path.rename(path.with_name("n" * 245 + ".ipynb"))  # its neighbour's is longer still
+    run_once(long)
+    before = long.read_bytes()
+    told = answer(invoke, "strip", long, code=ExitCode.ENVIRONMENT)
+    (problem,) = told["error"]["problems"]
+    assert (problem["code"], problem["where"]) == ("environment.not_writable", str(long))
+    assert long.read_bytes() == before
+
+
 def test_diff_says_what_differs_and_by_its_exit_code(invoke: Invoke, path: Path) -> None:
     other = saved(path.with_name("other.ipynb"), lesson())
     assert answer(invoke, "diff", path, other)["alike"] is True
@@ -163,6 +183,8 @@ def test_dry_run_says_it_and_does_nothing(invoke: Invoke, path: Path, command: l
     before = {file: file.read_bytes() for file in path.parent.iterdir()}
     told = answer(invoke, *[places.get(part, part) for part in command], "--dry-run")
     assert told["dry_run"] is True
+    text = invoke("nb", *[places.get(part, part) for part in command], "--dry-run")
+    assert re.search("would be|nothing was written", text.stdout + text.stderr)
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
@@ -180,6 +202,50 @@ def test_what_is_no_notebook(
     more = ["seed=1"] if command == "set" else []
     told = answer(invoke, command, path, *more, code=ExitCode.CONFIG)
     assert told["error"]["problems"][0]["code"] == f"notebook.{code}"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (b"\xff\xfe", "not_a_script"),
+        (b"# %% tags=3\nx = 1\n", "not_understood"),
+        (b'# %% tags=["a", 3]\nx = 1\n', "not_understood"),
+    ],
+)
+def test_what_is_no_script(invoke: Invoke, tmp_path: Path, script: bytes, code: str) -> None:
+    place = tmp_path / "s.py"
+    place.write_bytes(script)
+    told = answer(invoke, "from-py", place, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == f"notebook.{code}"
+    assert [*tmp_path.iterdir()] == [place]
+
+
+@pytest.mark.parametrize("tags", ["parameters", [3], {"a": 1}])
+def test_a_damaged_notebook_is_no_script(invoke: Invoke, path: Path, tags: object) -> None:
+    content = read(path)
+    content["cells"][0]["metadata"]["tags"] = tags
+    saved(path, content)
+    told = answer(invoke, "to-py", path, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"].startswith("notebook.no")
+    assert not path.with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("arguments", [["from-py", "{nb}"], ["to-py", "{nb}", "{nb}"]])
+def test_a_notebook_is_not_overwritten_by_a_script_of_itself(
+    invoke: Invoke, path: Path, arguments: list[str]
+) -> None:
+    before = path.read_bytes()
+    words = [path if word == "{nb}" else word for word in arguments]
+    told = answer(invoke, *words, "--force", code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == "notebook.same_file"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["to-py", "from-py", "params", "strip"])
+@pytest.mark.parametrize("place", [".", "", "..", "a.**"])
+def test_a_path_that_names_no_file(invoke: Invoke, command: str, place: str) -> None:
+    told = answer(invoke, command, place, code=ExitCode.CONFIG)
+    assert told["error"]["problems"][0]["code"] == "notebook.missing"
 
 
 def test_a_missing_script_names_a_near_one(invoke: Invoke, path: Path) -> None:

@@ -162,9 +162,41 @@ def test_paths_in_a_case_file_are_relative_to_it(tmp_path: Path) -> None:
     assert read_case_file(file).case["data"]["path"] == str(tmp_path / "rows.csv")
 
 
+def test_so_are_those_of_a_preset_and_of_a_strategy(tmp_path: Path) -> None:
+    file = tmp_path / "case.yaml"
+    file.write_text(
+        "name: x\nstrategies: {full: {model: {path: mine}}, lora: }\n"
+        "presets: {small: {data: {kind: csv, path: few.csv}}, empty: }\n"
+    )
+    read = read_case_file(file)
+    assert read.strategies == {"full": {"model": {"path": str(tmp_path / "mine")}}, "lora": {}}
+    few = {"kind": "csv", "path": str(tmp_path / "few.csv")}
+    assert read.presets == {"small": {"data": few}, "empty": {}}
+
+
+@pytest.mark.parametrize("layer", ["presets", "strategies"])
+@pytest.mark.parametrize(
+    ("held", "where"),
+    [("[smoke]", ""), ("3", ""), ("{a: 3}", ".a"), ("{a: [b]}", ".a"), ("{1: }", "")],
+)
+def test_a_layer_that_is_none_is_told(tmp_path: Path, layer: str, held: str, where: str) -> None:
+    file = tmp_path / "case.yaml"
+    file.write_text(f"name: x\n{layer}: {held}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_case(str(file), HOST, preset="a")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where) == ("case.layer", f"{file}: {layer}{where}")
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
-    [("a: [1", "case.not_yaml"), ("- 1\n- 2\n", "case.not_a_mapping"), ("", "case.not_a_mapping")],
+    [
+        ("a: [1", "case.not_yaml"),
+        ("a: 2020-13-01", "case.not_yaml"),
+        ("a: " + "[" * 9999, "case.not_yaml"),
+        ("- 1\n- 2\n", "case.not_a_mapping"),
+        ("", "case.not_a_mapping"),
+    ],
 )
 def test_a_broken_case_file_is_told(tmp_path: Path, content: str, code: str) -> None:
     file = tmp_path / "case.yaml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,32 @@ def test_a_hundred_megabytes_become_a_small_answer_soon() -> None:
     assert "next" not in rest
 
 
+def test_a_mapping_is_got_whole_part_by_part() -> None:
+    counts = {f"class {n}": n for n in range(10_000)}
+    cut = answer({"tasks": {"": {"classes": counts}}})["cut"][0]
+    assert cut["of"] == 10_000
+    got: dict[str, int] = {}
+    while len(got) < cut["of"]:
+        told = answer({"tasks": {"": {"classes": counts}}}, part=cut["part"], start=len(got))
+        assert size(told) <= MOST_BYTES
+        got |= told["value"]
+    assert got == counts
+
+
+def test_the_part_of_an_only_task_is_its_own() -> None:
+    data = {"tasks": {"": {"rows": 3}}}
+    assert answer(data, part="/tasks/")["value"] == {"rows": 3}
+    assert answer(data, part="/tasks")["value"] == {"": {"rows": 3}}
+    assert answer(data, part="/tasks//rows")["value"] == 3
+
+
+def test_one_large_value_of_a_mapping_is_cut_inside() -> None:
+    data = {"a": {"first": 1, "deep": "z" * 100_000}}
+    told = answer(data, part="/a", start=1)
+    assert told["cut"] == [{"part": "/a/deep", "kept": 4000, "of": 100_000}]
+    assert told["value"] == {"deep": "z" * 4000}
+
+
 def test_one_item_that_is_too_large_is_cut_inside() -> None:
     told = answer({"rows": ["y", {"deep": "z" * 100_000}]}, part="/rows", start=1)
     assert told["cut"][0] == {"part": "/rows/1/deep", "kept": 4000, "of": 100_000}
@@ -101,6 +128,17 @@ def test_numbers_of_libraries_and_values_that_json_lacks() -> None:
     told = answer({"a": np.float32(0.5), "b": float("nan"), "c": (1, {2}), "d": np.int64(3)})
     assert told == {"schema_version": 1, "a": 0.5, "b": None, "c": [1, [2]], "d": 3}
     assert as_text({"half": "\ud800"}) == '{"half":"\\ud800"}'
+
+
+def test_a_file_name_that_is_no_utf8_can_be_sent() -> None:
+    told = answer({"path": "runs/\udcff", "by \udcff": ["\udcff"], "of": Path("\udcff")})
+    assert told == {
+        "schema_version": 1,
+        "path": "runs/\\udcff",
+        "by \\udcff": ["\\udcff"],
+        "of": "\\udcff",
+    }
+    as_text(told).encode("utf-8")
 
 
 def test_untrusted_keys_are_marked_where_they_are() -> None:

@@ -66,6 +66,12 @@ def test_lists(call: Call, kind: str) -> None:
     assert len(told[kind]) == min(told["of"], 2)
 
 
+def test_a_run_whose_name_is_no_utf8_is_listed(call: Call, running: RunDirectory) -> None:
+    running.path.rename(running.path.with_name("run-\udcff"))
+    (row,) = call("list", kind="runs")["runs"]
+    assert row["run_id"] == "run-\\udcff"
+
+
 def test_an_error_says_how_to_make_it_right(call: Call) -> None:
     told = call("validate", case="tiny.json", parameters={"stratgy": "lora"})
     assert code_of(told) == "config.unknown_key"
@@ -168,7 +174,7 @@ def test_a_wait_ends_with_the_server(workspace: Workspace, running: RunDirectory
     ("arguments", "code"),
     [
         ({"action": "sotp"}, "control.unknown"),
-        ({"action": "set", "values": {"learning_rate": -1}}, "config.out_of_bounds"),
+        ({"action": "set", "values": {"learning_rate": -1}}, "config.invalid"),
         ({"action": "pause"}, "control.not_running"),
     ],
 )
@@ -176,6 +182,7 @@ def test_a_control_that_cannot_be(
     call: Call, running: RunDirectory, arguments: dict[str, Any], code: str
 ) -> None:
     told = call("run_control", run=running.run_id, wait=0, **arguments)
+    assert code_of(told) == code
     assert told["error"]["problems"][0]["fix"]
     assert not running.control_file.exists()
 

@@ -11,7 +11,7 @@ import pytest
 from mcp_server_help import caller, code_of, write_case
 from tunebook.errors import ConfigError
 from tunebook.mcp.workspace import Workspace, leads_out
-from tunebook.records import RunDirectory
+from tunebook.records import RunDirectory, RunRecord
 
 
 def outside(folder: Path) -> list[str]:
@@ -86,6 +86,18 @@ def test_a_case_in_the_workspace_that_leads_out(
     assert code_of(call("batch", plan={"cases": ["bad.json"]})) == "mcp.outside_workspace"
 
 
+def test_a_relative_path_begins_where_runs_work(call: Any, folder: Path) -> None:
+    """Only what is under `path` begins at the case file; a name of a model is taken as it is."""
+    (folder / "sub").mkdir()
+    content = json.loads((folder / "tiny.json").read_text())
+    (folder / "sub" / "bad.json").write_text(json.dumps({**content, "model": "../secret"}))
+    told = call("validate", case="sub/bad.json")
+    assert code_of(told) == "mcp.outside_workspace"
+    content["model"]["path"] = "../bert"
+    (folder / "sub" / "good.json").write_text(json.dumps(content))
+    assert call("validate", case="sub/good.json")["valid"] is True
+
+
 def test_an_installed_case_may_lie_where_it_was_installed(call: Any) -> None:
     assert call("validate", case="medical_coding")["valid"] is True
 
@@ -115,6 +127,32 @@ def test_a_record_that_is_a_link_out(call: Any, workspace: Workspace, tmp_path: 
     told = call("results", run=run.run_id)
     assert code_of(told) == "mcp.outside_workspace"
     assert "secret,a" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("file", ["predictions.parquet", "report.html", "tasks/one/record.json"])
+def test_another_file_of_a_run_that_is_a_link_out(
+    call: Any, workspace: Workspace, tmp_path: Path, file: str
+) -> None:
+    run = RunDirectory.create(workspace.runs_dir, "tiny", "x")
+    run.record_file.write_text("{}")
+    place = run.path / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(tmp_path / "secret.csv")
+    assert code_of(call("compare", run=run.run_id, other=run.run_id)) == "mcp.outside_workspace"
+
+
+def test_what_lies_outside_is_neither_listed_nor_ranked(
+    call: Any, workspace: Workspace, tmp_path: Path
+) -> None:
+    elsewhere = RunDirectory.create(tmp_path / "other", "secret", "x")
+    record = RunRecord(run_id="x", case="secret", strategy="full", seed=0, started=1.0)
+    elsewhere.write_record(record.updated(status="succeeded"))
+    workspace.runs_dir.mkdir()
+    (workspace.runs_dir / "secret").symlink_to(elsewhere.path.parent)
+    (row,) = call("list", kind="runs")["runs"]
+    assert row.keys() == {"run_id", "path", "status", "error"}
+    assert row["error"]["problems"][0]["code"] == "mcp.outside_workspace"
+    assert code_of(call("results", case="secret")) == "results.no_case"
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", ""])

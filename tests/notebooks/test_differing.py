@@ -56,6 +56,13 @@ def test_parameters_are_compared_by_value(other: dict[str, Any]) -> None:
     assert found.parameters == {"seed": Change(0, 2), "new": Change(None, "x")}
 
 
+def test_another_type_is_another_value(other: dict[str, Any]) -> None:
+    source = "".join(other["cells"][1]["source"])
+    other["cells"][1]["source"] = source.replace("seed: int = 0", "seed: int = False")
+    found = compare(lesson(), other)
+    assert repr(found.parameters["seed"]) == repr(Change(0, False))
+
+
 def test_tags_that_come_and_go(other: dict[str, Any]) -> None:
     other["cells"][4]["metadata"]["tags"] = ["new", "other"]
     (cell,) = compare(lesson(), other).cells

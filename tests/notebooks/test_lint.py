@@ -74,6 +74,28 @@ def test_magics_are_allowed(tmp_path: Path) -> None:
     assert lint_notebook(path) == []
 
 
+@pytest.mark.parametrize(
+    ("source", "codes"),
+    [
+        ("%%bash\nfor f in *; do echo $f; done", set()),
+        ("\n%%html\n<b>", set()),
+        ("%%writefile case.yaml\nname: x\n - y", set()),
+        ("%%writefile", set()),
+        ("%%time\nx = = 1", {"notebook.syntax"}),
+        ("%%timeit -n 1\nclass A:\n    x = 1", {"notebook.definition"}),
+        ("x = " + "-" * 200_000 + "1", {"notebook.syntax"}),
+        ("x = " + "a." * 50_000 + "b", {"notebook.syntax"}),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_of_a_cell_is_python(tmp_path: Path, source: str, codes: set[str]) -> None:
+    change = lambda content: content["cells"].append(  # noqa: E731
+        content["cells"][-1] | {"id": "magic", "source": source}
+    )
+    found = {problem.code for problem in lint_notebook(changed(tmp_path, change))}
+    assert found - {"notebook.unexplained"} == codes
+
+
 def test_a_cell_that_writes_a_file_may_define_what_is_to_be_in_it(tmp_path: Path) -> None:
     def cell(text: str) -> set[str]:
         path = changed(tmp_path, last_source(text))

@@ -85,6 +85,16 @@ def sources(content: dict[str, Any]) -> list[Any]:
     return [(cell["cell_type"], cell["source"]) for cell in content["cells"]]
 
 
+def test_a_mistake_behind_one_that_is_fixed_is_told() -> None:
+    content = lesson()
+    content.pop("nbformat_minor")
+    content["cells"][0]["cell_type"] = "banana"
+    findings, mended = examined(PATH, content)
+    first, behind = [each for each in findings if each.problem.code == "notebook.format"]
+    assert (first.fixable, behind.fixable) == (True, False)
+    assert behind.problem in lint_content(PATH, mended)
+
+
 def test_every_finding_says_why_it_matters() -> None:
     found = {f"notebook.{code_of}" for code_of, _ in SAFE + UNSAFE}
     assert found == {*WHY}

@@ -155,6 +155,15 @@ def test_overrides_must_be_a_mapping(tmp_path: Path) -> None:
         parameters_for(path, {"overrides": "a.b=1"})
 
 
+@pytest.mark.parametrize("nothing", ["None", "3", "[]"])
+def test_overrides_that_are_no_mapping_take_nothing(tmp_path: Path, nothing: str) -> None:
+    path = write_notebook(tmp_path / "n.ipynb", f"seed = 0\noverrides = {nothing}")
+    for wanted in ({"overrides": {"training.epochs": 2}}, {"training.epochs": 2}):
+        with pytest.raises(ConfigError, match=r"notebook\.unknown_parameter"):
+            parameters_for(path, wanted)
+    assert case_parameters(read_parameters(path), parameters_for(path, {"seed": 1})) == {"seed": 1}
+
+
 def test_without_overrides_an_unlisted_key_is_an_error_with_a_near_name(tmp_path: Path) -> None:
     path = write_notebook(tmp_path / "n.ipynb", 'strategy = "full"')
     with pytest.raises(ConfigError) as caught:

@@ -17,7 +17,7 @@ from tunebook.host import PluginHost
 from tunebook.notebooks import read_parameters
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.literals import with_values
-from tunebook.notebooks.setting import named_case, with_parameters
+from tunebook.notebooks.setting import Change, named_case, with_parameters
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -142,6 +142,13 @@ def test_nothing_is_written_where_nothing_changes(path: Path) -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
+def test_another_type_deep_inside_is_a_change(path: Path) -> None:
+    before = {"training.epochs": 1}
+    after = {"training.epochs": 1.0}
+    assert set_in(path, overrides=after) == {"overrides": Change(before, after)}
+    assert '"training.epochs": 1.0,  # enough' in source_of(path, "parameters")
+
+
 def test_an_unknown_parameter_has_a_near_name_among_parameters_and_settings(path: Path) -> None:
     for given_name, near in (("sed", "seed"), ("trainng.epochs", "training"), ("rtes", "rates")):
         problem = problem_of(path, {given_name: 1})
@@ -242,6 +249,17 @@ def test_what_somebody_else_wrote_meanwhile_is_kept(path: Path) -> None:
 def test_the_layout_of_the_file_stays(tmp_path: Path, indent: int | None, end: str) -> None:
     path = saved(tmp_path / "n.ipynb", lesson(), indent)
     path.write_bytes(path.read_bytes().replace(b"\n", end.encode()))
+    expected = path.read_bytes().replace(b"seed: int = 0", b"seed: int = 4")
+    set_in(path, seed=4)
+    assert path.read_bytes() == expected
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_letters_stay_as_they_were_written(tmp_path: Path, ascii_only: bool) -> None:
+    content = lesson()
+    content["cells"][0]["source"] = ["# Größe, 数据 and \x1b[0m"]
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=ascii_only) + "\n", "utf-8")
     expected = path.read_bytes().replace(b"seed: int = 0", b"seed: int = 4")
     set_in(path, seed=4)
     assert path.read_bytes() == expected

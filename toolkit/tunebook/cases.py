@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
 from tunebook.schema import PLUGIN_FIELDS, CaseSchema, expand, expand_shorthand
 
-RESERVED = ("strategies", "presets", "notebook")
-"""Keys of a case file that are not part of the case itself."""
+LAYERS = ("strategies", "presets")
+"""Keys of a case file that hold, by name, what can be laid over the case."""
 
 NOTEBOOK_FOLDER = "TUNEBOOK_NOTEBOOK_FOLDER"
 """Variable that tells a kernel where the notebook lies that it runs for a command."""
@@ -150,19 +150,37 @@ def read_case_file(path: Path, notebook: Path | None = None) -> CaseFile:
     """Reads a case file; paths in it are relative to its folder.
 
     Raises:
-        ConfigError: It is missing, not YAML, or not a mapping.
+        ConfigError: It is missing, not YAML, or not a mapping, or one of its layers isn't.
     """
-    content = read_mapping(path, "case")
-    extra = {key: content.pop(key, None) or {} for key in RESERVED}
-    if notebook is None and extra["notebook"]:
-        notebook = path.parent / str(extra["notebook"])
-    return CaseFile(
-        path,
-        _anchor(content, path.parent.resolve()),
-        extra["strategies"],
-        extra["presets"],
-        notebook,
-    )
+    content = _anchor(read_mapping(path, "case"), path.parent.resolve())
+    layers = [content.pop(key, None) or {} for key in LAYERS]
+    problems = [
+        problem
+        for key, layer in zip(LAYERS, layers, strict=True)
+        for problem in _layer_problems(f"{path}: {key}", layer)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+    strategies, presets = ({name: dict(v or {}) for name, v in each.items()} for each in layers)
+    named = content.pop("notebook", None)
+    if notebook is None and named:
+        notebook = path.parent / str(named)
+    return CaseFile(path, content, strategies, presets, notebook)
+
+
+def _layer_problems(where: str, layer: Any) -> Iterator[Problem]:
+    if not isinstance(layer, dict):
+        fix = "write a name, and below it the keys that change"
+        yield Problem("case.layer", where, "names, each with keys", shorten(layer), fix)
+        return
+    for name, changes in layer.items():
+        if not isinstance(name, str):
+            fix = "put it in quotes"
+            yield Problem("case.layer", where, "a name that is text", shorten(name), fix)
+        elif not isinstance(changes, dict | None):
+            fix = "write the keys that change below it"
+            place = f"{where}.{name}"
+            yield Problem("case.layer", place, "keys and values", shorten(changes), fix)
 
 
 def read_mapping(path: Path, subject: str) -> dict[str, Any]:
@@ -188,7 +206,7 @@ def read_mapping(path: Path, subject: str) -> dict[str, Any]:
                 did_you_mean(str(path), names),
             )
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
         found = " ".join(str(error).split())
         raise ConfigError(
             Problem(f"{subject}.not_yaml", str(path), "YAML", found, "mend that line")
@@ -221,11 +239,11 @@ def parse_parameters(items: Sequence[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not equals or not key:
             problems.append(
-                Problem("parameter.form", "-p", "KEY=VALUE", f"`{item}`", "write -p seed=1")
+                Problem("parameter.form", item, "KEY=VALUE", f"`{item}`", "write such as seed=1")
             )
         elif key in values:
             problems.append(
-                Problem("parameter.twice", "-p", "each key once", f"`{key}` again", "drop one")
+                Problem("parameter.twice", key, "each key once", f"`{key}` again", "drop one")
             )
         else:
             values[key] = _parse(text)

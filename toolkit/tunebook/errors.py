@@ -30,7 +30,7 @@ EXIT_CODES: Mapping[int, str] = {
     ExitCode.TRAINING: "training or evaluation went wrong",
     ExitCode.STOPPED: "stopped by somebody, timed out, or still running after the time to wait",
     ExitCode.ENVIRONMENT: "a package, the network, disk space, memory or a permission is missing",
-    ExitCode.DIFFERENT: "a repeated run differs from the original, or would differ",
+    ExitCode.DIFFERENT: "a repeated run differs from the first one, or would; or notebooks differ",
 }
 """What the exit codes of all commands mean."""
 
@@ -146,7 +146,8 @@ class MachineError(TunebookError):
 
 
 class NotIdenticalError(TunebookError):
-    """A run that was repeated came to another result, or would start from something else."""
+    """A run that was repeated came to another result, or would start from something else; or one
+    notebook differs from another."""
 
     exit_code = ExitCode.DIFFERENT
 

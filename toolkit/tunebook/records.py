@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -129,18 +130,23 @@ class RunRecord(Part):
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a whole file or nothing: a temporary neighbour, fsync, then rename.
 
+    Who may read a file that was there already may read it afterwards, and nobody else.
+
     Raises:
         MachineError: The folder cannot be written to or the disk is full.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as file:
+            with suppress(FileNotFoundError):
+                shutil.copymode(path, temporary)
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its name is too long as well, or the disk can't be written to
+            temporary.unlink()
         raise MachineError(write_problem(path, error)) from error
 
 
@@ -151,7 +157,7 @@ def write_problem(path: Path, error: OSError) -> Problem:
         str(path),
         "a place that can be written to",
         error.strerror or str(error),
-        "free some space or name another place with --runs-dir",
+        "free some space, see who may write there, or name another place (--runs-dir for runs)",
     )
 
 

@@ -87,9 +87,17 @@ class Settings:
         Raises:
             ConfigError: It is a file.
         """
+        return self.runs_dir_in(Path())
+
+    def runs_dir_in(self, folder: Path) -> Path:
+        """Returns where the runs are of somebody who works in `folder`.
+
+        Raises:
+            ConfigError: It is a file.
+        """
         from tunebook.records import runs_folder
 
-        path = runs_folder(self.runs_dir_given)
+        path = folder / runs_folder(self.runs_dir_given)
         if path.exists() and not path.is_dir():
             problem = ("runs_dir.not_a_folder", "--runs-dir", "a folder", f"the file {path}")
             raise ConfigError(Problem(*problem, "name another place with --runs-dir"))
@@ -173,8 +181,9 @@ def dry_run_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer]], Command]:
-    """Returns the decorator that makes a function a command of this application."""
+def command(name: str, **attributes: Any) -> Callable[[Callable[..., Answer | None]], Command]:
+    """Returns the decorator that makes a function a command of this application; one that answers
+    in another way, such as a server, returns None."""
     return click.command(name, cls=Command, **attributes)
 
 

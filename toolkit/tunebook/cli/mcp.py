@@ -45,7 +45,7 @@ def mcp_command(settings: Settings, workspace: Path, read_only: bool) -> Answer 
 
     opened = Workspace.opened(
         workspace,
-        settings.runs_dir,
+        settings.runs_dir_in(workspace.resolve()),
         read_only=read_only,
         plugin_files=settings.plugin_files,
     )

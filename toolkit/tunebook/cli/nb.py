@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunebook.cli.answers import Answer, table
-from tunebook.cli.application import Settings, dry_run_option, group
+from tunebook.cli.application import DRY, Settings, dry_run_option, group
 from tunebook.errors import ConfigError, NotIdenticalError, Problem, TunebookError, shorten
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.literals import literal
@@ -79,8 +79,10 @@ def _lint_text(told: Sequence[Mapping[str, Any]], dry_run: bool) -> str:
         for each in told
         for row in each["findings"]
     ]
-    text = table(rows, ("", "finding", "where", "why it matters")) if rows else ""
-    return text or f"{len(told)} notebooks, nothing to say"
+    if rows:
+        return table(rows, ("", "finding", "where", "why it matters"))
+    clean = sum("problems" not in each for each in told)
+    return f"{clean} notebooks, nothing to say" if clean else ""
 
 
 @nb_command.command("params", short_help="Print the parameters of a notebook.")
@@ -134,7 +136,7 @@ def set_command(
         "changed": {name: asdict(change) for name, change in changes.items()},
     }
     rows = [_change_row(name, change.before, change.after) for name, change in changes.items()]
-    return Answer(table(rows) if rows else "nothing changes", data)
+    return Answer(table(rows) if rows else "nothing changes", data, hints=[DRY] * dry_run)
 
 
 @nb_command.command("strip", short_help="Remove outputs, counts and widget state.")
@@ -151,7 +153,8 @@ def strip_command(notebooks: tuple[Path, ...], dry_run: bool) -> Answer:
         file.write(content, dry_run=dry_run)
         told.append({"notebook": str(file.path), "stripped": dict(gone)})
         rows.append((file.path, ", ".join(f"{n} {what}" for what, n in gone.items()) or "—"))
-    return Answer(table(rows, ("notebook", "stripped")), {"dry_run": dry_run, "notebooks": told})
+    data = {"dry_run": dry_run, "notebooks": told}
+    return Answer(table(rows, ("notebook", "stripped")), data, hints=[DRY] * dry_run)
 
 
 @nb_command.command("diff", short_help="Compare two notebooks, cell by cell.")
@@ -206,8 +209,9 @@ def to_py_command(notebook: Path, script: Path | None, force: bool, dry_run: boo
     """
     from tunebook.notebooks.exchange import write_script
 
+    file = NotebookFile.read(notebook)
     place = script or notebook.with_suffix(".py")
-    changed = write_script(NotebookFile.read(notebook), place, force=force, dry_run=dry_run)
+    changed = write_script(file, place, force=force, dry_run=dry_run)
     return _written(place, changed, dry_run, [f"tunebook nb from-py {place}"])
 
 
@@ -224,7 +228,8 @@ def from_py_command(script: Path, notebook: Path | None, force: bool, dry_run: b
     """
     from tunebook.notebooks.exchange import write_notebook
 
-    place = notebook or script.with_suffix(".ipynb")
+    # a folder has no name beside which a notebook could stand, and is no script anyway
+    place = notebook or (script.with_suffix(".ipynb") if script.name else script)
     changed = write_notebook(script, place, force=force, dry_run=dry_run)
     return _written(place, changed, dry_run, [f"tunebook nb lint {place}"])
 

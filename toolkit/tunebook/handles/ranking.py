@@ -7,7 +7,7 @@ them makes the first look too good.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tunebook.batch.scoring import TaskRun
 
 By = Literal["validation", "test"]
+Records = Iterable[tuple[RunDirectory, RunRecord | ConfigError]]
 
 
 @dataclass(frozen=True, order=True)
@@ -44,6 +45,7 @@ def results(
     case: str | None = None,
     by: By = "validation",
     top: int = 10,
+    records: Records | None = None,
 ) -> dict[str, Any]:
     """Returns the best runs of every group, the group with the newest run first.
 
@@ -53,13 +55,15 @@ def results(
         case: Only runs of this case.
         by: What they are ranked by.
         top: How many of each group.
+        records: The runs to choose from with their records; all in `runs_dir` when None.
 
     Raises:
         ConfigError: No run is of that case.
     """
     found: dict[Group, list[TaskRun]] = defaultdict(list)
     skipped = []
-    for run, record in _succeeded(runs_dir, case):
+    given = iter_records(runs_dir) if records is None else records
+    for run, record in _succeeded(runs_dir, given, case):
         try:
             for each in _task_runs(run, record):
                 found[_group_of(each)].append(each)
@@ -70,8 +74,10 @@ def results(
     return {"by": by, "groups": groups, "skipped": skipped}
 
 
-def _succeeded(runs_dir: Path, case: str | None) -> Iterator[tuple[RunDirectory, RunRecord]]:
-    records = [(run, r) for run, r in iter_records(runs_dir) if isinstance(r, RunRecord)]
+def _succeeded(
+    runs_dir: Path, given: Records, case: str | None
+) -> Iterator[tuple[RunDirectory, RunRecord]]:
+    records = [(run, r) for run, r in given if isinstance(r, RunRecord)]
     cases = sorted({record.case for _, record in records})
     if case is not None and case not in cases:
         fix = did_you_mean(case, cases) if cases else f"there are no runs in {runs_dir}"

@@ -58,15 +58,23 @@ def error_answer(error: TunebookError, limit: int = MOST_BYTES) -> dict[str, Any
 def plain(content: Any) -> Any:
     """Returns a value in JSON types: NaN becomes null, what JSON doesn't know a text."""
     if isinstance(content, Mapping):
-        return {str(key): plain(value) for key, value in content.items()}
+        return {text_of(str(key)): plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple | set | frozenset):
         return [plain(value) for value in content]
     if isinstance(content, float):
         return float(content) if math.isfinite(content) else None
-    if content is None or isinstance(content, str | bool | int):
+    if isinstance(content, str):
+        return text_of(content)
+    if content is None or isinstance(content, bool | int):
         return content
     scalar = getattr(content, "item", None)  # a number of numpy
-    return plain(scalar()) if callable(scalar) else str(content)
+    return plain(scalar()) if callable(scalar) else text_of(str(content))
+
+
+def text_of(text: str) -> str:
+    """Returns a text that can be sent: half of a surrogate pair, such as a byte of a file name that
+    is no UTF-8, becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def size(content: Any) -> int:
@@ -75,9 +83,8 @@ def size(content: Any) -> int:
 
 
 def as_text(content: Any) -> str:
-    """Returns JSON without a space too many; half of a surrogate pair becomes its escape."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Returns JSON without a space too many."""
+    return text_of(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
 
 def _fitted(content: Any, room: int, pointer: str = "") -> tuple[Any, list[dict[str, Any]]]:
@@ -123,41 +130,46 @@ def _about(cuts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _part(data: Mapping[str, Any], part: str, start: int, room: int) -> dict[str, Any]:
     found = _at(data, part)
     told: dict[str, Any] = {"part": part, "start": start}
-    if not isinstance(found, list | str):
-        kept, cuts = _fitted(found, room, part)
-        return told | {"value": kept} | _about(cuts)
+    if not isinstance(found, list | str | Mapping):
+        return told | {"value": found}
     count = _that_fit(found, start, room)
-    kept, cuts = found[start : start + count], []
+    kept = _piece(found, start, count)
+    cuts: list[dict[str, Any]] = []
     if size(kept) > room:  # a single item that is too large
-        kept, cuts = _fitted(kept, room, f"{part}/{start}")
-        cuts = [_of_item(cut, part, start) for cut in cuts]
+        kept, cuts = _fitted(kept, room, part)
+        cuts = cuts if isinstance(kept, Mapping) else [_of_item(c, part, start) for c in cuts]
     told |= {"value": kept, "of": len(found)}
     after = start + count
     return told | ({"next": after} if after < len(found) else {}) | _about(cuts)
 
 
-def _that_fit(found: Sequence[Any], start: int, room: int) -> int:
+def _piece(found: Sequence[Any] | Mapping[str, Any], start: int, count: int) -> Any:
+    if isinstance(found, Mapping):
+        return dict([*found.items()][start : start + count])
+    return found[start : start + count]
+
+
+def _that_fit(found: Sequence[Any] | Mapping[str, Any], start: int, room: int) -> int:
     """Returns how many items or signs from `start` on fit; one at least, where there is one."""
     low, high = 0, max(len(found) - start, 0)
-    if size(found[start:]) <= room:
+    if size(_piece(found, start, high)) <= room:
         return high
     while low < high:  # the most that fit
         middle = (low + high + 1) // 2
-        low, high = (
-            (middle, high) if size(found[start : start + middle]) <= room else (low, middle - 1)
-        )
+        fits = size(_piece(found, start, middle)) <= room
+        low, high = (middle, high) if fits else (low, middle - 1)
     return max(low, 1)
 
 
 def _of_item(cut: Mapping[str, Any], part: str, start: int) -> dict[str, Any]:
     """A list of one item was cut: places in it are places in the item."""
-    rest = cut["part"].removeprefix(f"{part}/{start}").removeprefix("/0")
+    rest = cut["part"].removeprefix(part).removeprefix("/0")
     return {**cut, "part": f"{part}/{start}{rest}"}
 
 
 def _at(data: Any, part: str) -> Any:
     found = data
-    for key in part.strip("/").split("/"):
+    for key in part.removeprefix("/").split("/"):  # an only task has the key "": no strip
         name = key.replace("~1", "/").replace("~0", "~")
         if isinstance(found, Mapping) and name in found:
             found = found[name]

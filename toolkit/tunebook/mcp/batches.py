@@ -73,7 +73,7 @@ def _inside(workspace: Workspace, plan: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: Something does; with every such value.
     """
     host = workspace.host()
-    problems = [*workspace.escapes(plan, "plan", workspace.root)]
+    problems = [*workspace.escapes(plan, "plan")]
     if problems:
         raise ConfigError(*problems)
     given = plan.get("cases", [plan["case"]] if "case" in plan else [])

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunebook.cases import CaseFile, find_case
 from tunebook.mcp.workspace import Workspace
-from tunebook.records import RunDirectory, RunRecord, find_runs, iter_records
+from tunebook.records import RunRecord
 
 Rows = Callable[[Workspace], list[dict[str, Any]]]
 
@@ -15,7 +15,7 @@ Rows = Callable[[Workspace], list[dict[str, Any]]]
 def about(workspace: Workspace, name: str) -> dict[str, Any]:
     """Returns what there is to know about a case, a plugin, `case`, `plan`, or, without a name,
     about everything in few words."""
-    from tunebook.batch.plan import BatchPlan
+    from tunebook.batch.plan import CASE_SUFFIXES, BatchPlan
     from tunebook.reference import field_rows, reference
 
     host = workspace.host()
@@ -24,7 +24,7 @@ def about(workspace: Workspace, name: str) -> dict[str, Any]:
     if name == "plan":
         rows = [*field_rows(BatchPlan)]
         return {"name": name, "kind": name, "summary": BatchPlan.__doc__, "fields": _fields(rows)}
-    if name in host.names("case") or name.endswith((".yaml", ".yml", ".json")):
+    if name in host.names("case") or name.endswith(CASE_SUFFIXES):
         return _about_case(name, find_case(host, workspace.case(name, host, {})))
     content = reference(host, name)
     return {**content, "fields": _fields(content.get("fields", ()))}
@@ -47,7 +47,7 @@ def _cases(workspace: Workspace) -> list[dict[str, Any]]:
 
 def _runs(workspace: Workspace) -> list[dict[str, Any]]:
     told = []
-    for run, record in iter_records(workspace.runs_dir):
+    for run, record in workspace.records():
         about_it: dict[str, Any] = {"run_id": run.run_id, "path": workspace.relative(run.path)}
         if isinstance(record, RunRecord):
             keep = ("case", "strategy", "seed", "status", "started")
@@ -80,12 +80,6 @@ def headline(record: RunRecord) -> dict[str, Any]:
         if (report := each.report) and report.primary in report.scores
     }
     return {"headline": scores} if scores else {}
-
-
-def run_ids(workspace: Workspace) -> list[str]:
-    """Returns the ids of all runs, newest first."""
-    runs: list[RunDirectory] = find_runs(workspace.runs_dir)
-    return [run.run_id for run in runs][::-1]
 
 
 def _everything(workspace: Workspace) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def ranked(workspace: Workspace, case: str | None, top: int) -> dict[str, Any]:
     """Returns the best runs of every group that can be compared."""
     from tunebook.handles import results
 
-    found = results(workspace.runs_dir, workspace.host(), case=case, top=top)
+    records = workspace.records()
+    found = results(workspace.runs_dir, workspace.host(), case=case, top=top, records=records)
     for group in found["groups"]:
         for row in group["rows"]:
             row.pop("path", None)

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
 from tunebook.errors import ConfigError, Problem, TunebookError
-from tunebook.mcp.answers import MOST_BYTES, UNTRUSTED, answer, as_text, error_answer
+from tunebook.mcp.answers import MOST_BYTES, UNTRUSTED, answer, as_text, error_answer, text_of
 from tunebook.mcp.workspace import Workspace
 from tunebook.outcomes import as_tunebook_error
 
@@ -66,7 +66,7 @@ class Shelf:
         except Exception as error:
             known: TunebookError = as_tunebook_error(error, self._workspace.root)
             first = known.problems[0]
-            message = f"{first.code}: {first.fix}"
+            message = text_of(f"{first.code}: {first.fix}")
             raise MCPError(INVALID_PARAMS, message, error_answer(known)) from error
 
     def case_schema(self) -> str:
@@ -94,7 +94,6 @@ class Shelf:
 
     def report(self, run: str, start: int) -> str:
         directory = self._workspace.run(run)
-        self._workspace.check_inside(directory.report, f"report of {directory.run_id}")
         if not directory.report.is_file():
             found, fix = "none", "wait until the run has succeeded"
             problem = ("run.no_result", directory.run_id, "a run with a report", found, fix)

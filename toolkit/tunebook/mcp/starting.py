@@ -67,7 +67,7 @@ def _resume(workspace: Workspace, wanted: Start) -> RunDirectory:
 
     run = workspace.run(wanted.resume)
     # what it was launched with was checked then, but its files can have been changed since
-    problems = [*workspace.escapes(run.read_case(), "case.json", workspace.root)]
+    problems = [*workspace.escapes(run.read_case(), "case.json")]
     host = workspace.host()
     case = run.read_case().get("name", "")
     if problems and case not in host.names("case"):

@@ -12,12 +12,21 @@ from tunebook.batch.plan import CASE_SUFFIXES
 from tunebook.cases import CaseFile, find_case
 from tunebook.errors import ConfigError, Problem, shorten
 from tunebook.host import PluginHost
-from tunebook.records import RunDirectory, find_run
+from tunebook.records import RunDirectory, RunRecord, find_run, find_runs
 
 if TYPE_CHECKING:
     from tunebook.batch.folder import BatchFolder
 
-FILES = ("record_file", "case_file", "events_file", "control_file", "launch_file", "log_file")
+FILES = (
+    "record_file",
+    "case_file",
+    "events_file",
+    "control_file",
+    "launch_file",
+    "log_file",
+    "predictions",
+    "report",
+)
 """Files of a run that tools read or write."""
 
 
@@ -89,9 +98,18 @@ class Workspace:
             ConfigError: There is no such run, or a part of it lies outside.
         """
         run = find_run(self.runs_dir, self._id(name, "run"))
-        for place in (run.path, *(getattr(run, file) for file in FILES)):
-            self.check_inside(place, f"run {shorten(name, 60)}")
+        self._check_run(run)
         return run
+
+    def records(self) -> Iterator[tuple[RunDirectory, RunRecord | ConfigError]]:
+        """Yields each run with its record, or with the error that keeps it from being read, such as
+        a part of it that lies outside."""
+        for run in find_runs(self.runs_dir):
+            try:
+                self._check_run(run)
+                yield run, run.read_record()
+            except ConfigError as error:
+                yield run, error
 
     def batch(self, name: str) -> BatchFolder:
         """Returns the batch that a client means.
@@ -112,7 +130,7 @@ class Workspace:
         Raises:
             ConfigError: There is no such case, or something lies outside; with every such value.
         """
-        problems = [*self.escapes(parameters, "parameters", self.root)]
+        problems = [*self.escapes(parameters, "parameters")]
         if name not in host.names("case") and Path(name).suffix in CASE_SUFFIXES:
             place = self.root / Path(name)
             self.check_inside(place, "case")
@@ -122,29 +140,35 @@ class Workspace:
             raise ConfigError(*problems)
         return name
 
-    def escapes(self, content: Any, where: str, folder: Path) -> Iterator[Problem]:
-        """Yields a problem for each text in `content` that leads out, read as a path in `folder`.
+    def escapes(self, content: Any, where: str) -> Iterator[Problem]:
+        """Yields a problem for each text in `content` that leads out, read as a path.
 
-        A key may be called anything in a plugin, so that every text is looked at.
+        A key may be called anything in a plugin, so that every text is looked at. Runs work in
+        `root`, so that a relative path begins there, whichever file it stands in.
         """
         if isinstance(content, str):
-            if leads_out(content, folder, self.root):
+            if leads_out(content, self.root, self.root):
                 yield self._outside(where, content)
         elif isinstance(content, Mapping):
             for key, value in content.items():
-                yield from self.escapes(value, f"{where}.{key}", folder)
+                yield from self.escapes(value, f"{where}.{key}")
         elif isinstance(content, list | tuple):
             for number, value in enumerate(content):
-                yield from self.escapes(value, f"{where}.{number}", folder)
+                yield from self.escapes(value, f"{where}.{number}")
 
     def relative(self, place: Path) -> str:
         """Returns a path as a client may name it."""
         return str(place.relative_to(self.root)) if place.is_relative_to(self.root) else str(place)
 
+    def _check_run(self, run: RunDirectory) -> None:
+        tasks = map(RunDirectory, run.path.glob("tasks/*"))
+        files = (getattr(each, file) for each in (run, *tasks) for file in FILES)
+        for place in (run.path, *files):
+            self.check_inside(place, f"run {run.run_id}")
+
     def _file_escapes(self, file: CaseFile) -> Iterator[Problem]:
-        folder = file.path.parent
         for name in ("case", "strategies", "presets"):
-            yield from self.escapes(getattr(file, name), self.relative(file.path), folder)
+            yield from self.escapes(getattr(file, name), self.relative(file.path))
         if file.notebook is not None and not self._holds(file.notebook):
             yield self._outside(f"{self.relative(file.path)}.notebook", str(file.notebook))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunebook.errors import ConfigError
 from tunebook.notebooks.files import NotebookFile
+from tunebook.notebooks.literals import same_value
 from tunebook.notebooks.parameters import cell_source, cell_tags, listed_parameters
 from tunebook.notebooks.setting import Change
 
@@ -86,8 +87,8 @@ def _by_id(cells: Sequence[Cell]) -> dict[str, Cell]:
 
 def _moved(before: Sequence[str], after: Sequence[str]) -> set[str]:
     """Returns the names in both that are not in the order that they had."""
-    old = [name for name in before if name in {*after}]
-    new = [name for name in after if name in {*before}]
+    both = {*before} & {*after}
+    old, new = ([name for name in names if name in both] for names in (before, after))
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     in_order = {name for block in blocks for name in old[block.a : block.a + block.size]}
     return {*new} - in_order
@@ -115,7 +116,7 @@ def _parameters(one: NotebookFile, other: NotebookFile) -> dict[str, Change]:
     return {
         name: Change(before.get(name), after.get(name))
         for name in names
-        if before.get(name) != after.get(name) or (name in before) != (name in after)
+        if (name in before) != (name in after) or not same_value(before.get(name), after.get(name))
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tunebook.errors import ConfigError, Problem
+from tunebook.errors import ConfigError, Problem, TunebookError
 from tunebook.notebooks.files import NotebookFile
 from tunebook.notebooks.parameters import read_text
 from tunebook.notebooks.scripts import (
@@ -24,7 +26,9 @@ def write_script(notebook: NotebookFile, place: Path, *, force: bool, dry_run: b
         ConfigError: The notebook cannot be a script, or another script is there.
         MachineError: jupytext isn't installed, or the script cannot be written.
     """
-    script = to_script(notebook.path, notebook.content)
+    _check_apart(place, notebook.path)
+    with _understood(notebook.path, "see what `tunebook nb lint` says of it"):
+        script = to_script(notebook.path, notebook.content)
     there = read_text(place) if place.exists() else None
     if there == script:
         return False
@@ -43,12 +47,15 @@ def write_notebook(script: Path, place: Path, *, force: bool, dry_run: bool) -> 
     The script notes what it was written to, so that it can be edited and brought back again.
 
     Raises:
-        ConfigError: There is no such script, or the notebook has changed since it was made.
+        ConfigError: There is no such script, it can't be read as one, or the notebook has changed
+            since it was made.
         MachineError: jupytext isn't installed, or a file cannot be written.
     """
     text = read_text(script)
+    _check_apart(script, place)
     old = NotebookFile.read(place) if place.exists() else None
-    new = from_script(text, old.content if old else None)
+    with _understood(script, 'mend what stands behind `# %%`, such as `tags=["parameters"]`'):
+        new = from_script(text, old.content if old else None)
     if old and not force and new != old.content and made_from(text) != fingerprint(old.content):
         raise ConfigError(_changed_since(place, text))
     changed = (old or NotebookFile(place, "", {})).write(new, dry_run=dry_run)
@@ -57,6 +64,28 @@ def write_notebook(script: Path, place: Path, *, force: bool, dry_run: bool) -> 
     if its_own and noted != text and not dry_run:
         write_atomically(script.resolve(), noted)
     return changed
+
+
+@contextmanager
+def _understood(path: Path, fix: str) -> Iterator[None]:
+    """Says where it was when jupytext and nbformat stumble: metadata of a wrong type, whoever wrote
+    them, make them raise whatever comes."""
+    try:
+        yield
+    except TunebookError:
+        raise
+    except Exception as error:
+        found = f"{type(error).__name__}: {error}"
+        problem = ("notebook.not_understood", str(path), "cells that jupytext knows how to read")
+        raise ConfigError(Problem(*problem, found, fix)) from error
+
+
+def _check_apart(script: Path, notebook: Path) -> None:
+    if script.resolve() == notebook.resolve():
+        found = "the same file for both"
+        fix = "name a script that ends with .py, and a notebook that ends with .ipynb"
+        problem = ("notebook.same_file", str(script), "a script and a notebook", found, fix)
+        raise ConfigError(Problem(*problem))
 
 
 def _changed_since(place: Path, script: str) -> Problem:

@@ -56,12 +56,12 @@ class NotebookFile:
 
 
 def laid_out(content: Mapping[str, Any], like: str = "") -> str:
-    """Returns a notebook as text, with the indentation and line ends of the text `like`, where
-    there is one, else Jupyter's own."""
+    """Returns a notebook as text, with the indentation, line ends and escapes of the text `like`,
+    where there is one, else Jupyter's own."""
     indent = re.match(r"\{\r?\n([ \t]*)", like)
     flat = bool(like) and indent is None
     space: str | int | None = None if flat else indent[1] if indent else 1
-    text = _utf8(content, space)
+    text = json.dumps(content, indent=space) if _escapes(like) else _utf8(content, space)
     text += "\n" if not like or like.endswith("\n") else ""
     return text.replace("\n", "\r\n") if "\r\n" in like else text
 
@@ -72,6 +72,12 @@ def with_source(cell: Mapping[str, Any], source: str) -> dict[str, Any]:
         return dict(cell)
     as_text = isinstance(cell.get("source"), str)
     return {**cell, "source": source if as_text else source.splitlines(keepends=True)}
+
+
+def _escapes(text: str) -> bool:
+    """Whether the text of a notebook has escapes for all that isn't ASCII, as some programs do."""
+    may = text.isascii() and "\\u" in text
+    return may and not json.dumps(json.loads(text), ensure_ascii=False).isascii()
 
 
 def _utf8(content: Mapping[str, Any], indent: str | int | None) -> str:

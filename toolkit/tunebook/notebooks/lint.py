@@ -15,13 +15,16 @@ from tunebook.notebooks.parameters import (
     cell_source,
     metadata_of,
     parameter_problems,
+    parsed,
     read_notebook,
 )
 
 MAX_CELL_LINES = 15
 STRIP = "run `tunebook nb strip`"
 FIX = "run `tunebook nb lint --fix`"
-WRITES_A_FILE = "%%writefile "
+WRITES_A_FILE = "%%writefile"
+OF_PYTHON = ("%%capture", "%%prun", "%%time", "%%timeit")
+"""Magics whose cell is Python."""
 Content = Mapping[str, Any]
 
 
@@ -108,11 +111,11 @@ def _cell_problems(where: str, cell: Content, before: Sequence[Content]) -> Iter
 
 def _code_problems(where: str, source: str) -> Iterator[Problem]:
     try:
-        tree = ast.parse(without_magics(source))
-    except (SyntaxError, ValueError) as error:
+        tree = parsed(without_magics(source))
+    except SyntaxError as error:
         yield _problem("syntax", where, "Python", str(error), "mend it")
         return
-    if source.startswith(WRITES_A_FILE):  # a lesson on what belongs into one
+    if _magic(source)[:1] == [WRITES_A_FILE]:  # a lesson on what belongs into one
         return
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     for node in ast.walk(tree):
@@ -122,8 +125,19 @@ def _code_problems(where: str, source: str) -> Iterator[Problem]:
 
 
 def without_magics(source: str) -> str:
-    """Returns the Python of a cell: lines for IPython or the shell are empty."""
+    """Returns the Python of a cell: lines for IPython or the shell are empty, and so is all of a
+    cell in another language, such as that of ``%%bash``."""
+    name, *rest = _magic(source) or [""]
+    writes_python = name == WRITES_A_FILE and rest[-1:] and rest[-1].endswith(".py")
+    if name and name not in OF_PYTHON and not writes_python:
+        return ""
     return "\n".join("" if line.startswith(("%", "!")) else line for line in source.splitlines())
+
+
+def _magic(source: str) -> list[str]:
+    """Returns the words of the magic that a whole cell is given to; none without one."""
+    first, *_ = source.lstrip().splitlines() or [""]
+    return first.split() if first.startswith("%%") else []
 
 
 def _problem(code: str, where: str, expected: str, found: str, fix: str) -> Problem:

@@ -94,7 +94,7 @@ _Edit = tuple[int, int, str]
 
 
 def _edits(node: ast.expr, value: Any, place: _Places, *, entry_by_entry: bool) -> Iterator[_Edit]:
-    if ast.literal_eval(node) == value and _same_types(ast.literal_eval(node), value):
+    if same_value(ast.literal_eval(node), value):
         return
     if entry_by_entry and isinstance(node, ast.Dict) and node.keys and isinstance(value, dict):
         pairs = zip(node.keys, node.values, strict=True)
@@ -122,11 +122,15 @@ def _reads_as(source: str, values: Mapping[str, Any]) -> bool:
         read = {name: ast.literal_eval(nodes[name]) for name in values}
     except (SyntaxError, ValueError, KeyError):
         return False
-    return read == values and all(_same_types(read[name], values[name]) for name in values)
+    return same_value(read, dict(values))
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of one type throughout: `1`, `1.0` and `True` are not."""
+    return bool(one == other) and _same_types(one, other)
 
 
 def _same_types(one: Any, other: Any) -> bool:
-    """Whether two equal values are of one type throughout: `1`, `1.0` and `True` are not."""
     if isinstance(one, dict) and isinstance(other, dict):
         return all(_same_types(one[key], other[key]) for key in one.keys() & other.keys())
     if isinstance(one, list) and isinstance(other, list):

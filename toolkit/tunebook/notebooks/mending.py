@@ -62,7 +62,10 @@ def examined(path: Path, content: Mapping[str, Any]) -> tuple[list[Finding], dic
         if code in codes:
             mended = fix(mended)
     left = lint_content(path, mended) if codes & FIXES.keys() else problems
-    return [Finding(problem, problem not in left) for problem in problems], mended
+    findings = [Finding(problem, problem not in left) for problem in problems]
+    # the format is checked up to its first mistake: behind one that is mended stands the next
+    behind = [Finding(problem, fixable=False) for problem in left if problem not in problems]
+    return findings + behind, mended
 
 
 def with_ids(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

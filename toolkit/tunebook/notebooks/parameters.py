@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 
+SCRIPT = ".py"
 TAG = "parameters"
 OVERRIDES = "overrides"
 """The parameter of a notebook that takes what it doesn't list by name."""
@@ -35,13 +37,18 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except OSError as error:
-        names = [str(file) for file in path.parent.glob(f"*{path.suffix or '.ipynb'}")]
-        found, wanted = error.strerror or str(error), "a script" if path.suffix == ".py" else None
-        raise ConfigError(
-            _problem("missing", path, wanted or "a notebook", found, did_you_mean(str(path), names))
-        ) from error
+        pattern = f"*{glob.escape(path.suffix) or '.ipynb'}"
+        fix = did_you_mean(str(path), [str(file) for file in path.parent.glob(pattern)])
+        found = error.strerror or str(error)
+        wanted = "a script" if path.suffix == SCRIPT else "a notebook"
+        raise ConfigError(_problem("missing", path, wanted, found, fix)) from error
     except ValueError as error:
-        raise ConfigError(_not_a_notebook(path, str(error))) from error
+        if path.suffix != SCRIPT:
+            raise ConfigError(_not_a_notebook(path, str(error))) from error
+        fix = "save it as UTF-8"
+        raise ConfigError(
+            _problem("not_a_script", path, "a script in UTF-8", str(error), fix)
+        ) from error
 
 
 def notebook_content(path: Path, text: str) -> dict[str, Any]:
@@ -100,6 +107,18 @@ def cell_source(cell: Mapping[str, Any]) -> str:
     return source if isinstance(source, str) else ""
 
 
+def parsed(source: str) -> ast.Module:
+    """Returns the syntax tree of a cell.
+
+    Raises:
+        SyntaxError: It isn't Python, or is nested deeper than Python reads.
+    """
+    try:
+        return ast.parse(source)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(str(error) or "it is nested too deep") from error
+
+
 def parameter_problems(path: Path, content: Mapping[str, Any]) -> Iterator[Problem]:
     """Yields what is wrong with a notebook's parameters."""
     cells = parameter_cells(content)
@@ -150,8 +169,8 @@ def case_parameters(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> d
     """Returns what a notebook will hand to `load_case`: the values in its parameters cell under
     the injected ones, with `overrides` laid over the rest."""
     values = {**listed, **injected}
-    overrides = values.pop(OVERRIDES, {})
-    return {**values, **overrides}
+    overrides = values.pop(OVERRIDES, None)
+    return {**values, **(overrides if isinstance(overrides, dict) else {})}
 
 
 def settings_of_case(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,8 +184,9 @@ def settings_of_case(listed: Mapping[str, Any], injected: Mapping[str, Any]) -> 
 def _injection_problems(
     path: Path, listed: Mapping[str, Any], others: Mapping[str, Any], wanted: Any
 ) -> Iterator[Problem]:
-    if others and not isinstance(listed.get(OVERRIDES), dict):
-        first = next(iter(others))
+    needed = {**others, **wanted} if isinstance(wanted, Mapping) else others
+    if needed and not isinstance(listed.get(OVERRIDES), dict):
+        first = next(iter(needed))
         yield Problem(
             "notebook.unknown_parameter",
             str(path),
@@ -180,16 +200,15 @@ def _injection_problems(
             OVERRIDES,
             "a mapping of dotted paths to values",
             shorten(wanted),
-            """write -p 'overrides={"training.epochs": 2}'""",
+            """write such as 'overrides={"training.epochs": 2}'""",
         )
 
 
 def _source_problems(where: str, source: str) -> Iterator[Problem]:
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = getattr(error, "lineno", None) or 1
-        yield _line_problem(where, line, source, f"it isn't Python: {error}")
+        tree = parsed(source)
+    except SyntaxError as error:
+        yield _line_problem(where, error.lineno or 1, source, f"it isn't Python: {error}")
         return
     names: set[str] = set()
     for line, name, value in _assignments(tree):

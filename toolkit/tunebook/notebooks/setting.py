@@ -14,7 +14,7 @@ from tunebook.errors import ConfigError, Problem, did_you_mean, shorten
 from tunebook.host import PluginHost
 from tunebook.notebooks.files import NotebookFile, with_source
 from tunebook.notebooks.lint import without_magics
-from tunebook.notebooks.literals import with_values
+from tunebook.notebooks.literals import same_value, with_values
 from tunebook.notebooks.parameters import (
     OVERRIDES,
     cell_source,
@@ -22,6 +22,7 @@ from tunebook.notebooks.parameters import (
     listed_parameters,
     parameter_cells,
     parameters_for,
+    parsed,
     settings_of_case,
 )
 
@@ -61,7 +62,7 @@ def with_parameters(
     changes = {
         key: Change(listed[key], value)
         for key, value in values.items()
-        if (listed[key], type(listed[key])) != (value, type(value))
+        if not same_value(listed[key], value)
     }
     return _with_values(file.content, values), changes
 
@@ -86,8 +87,8 @@ def _with_values(content: Mapping[str, Any], values: Mapping[str, Any]) -> dict[
 
 def _loaded(source: str) -> Iterator[str]:
     try:
-        tree = ast.parse(without_magics(source))
-    except (SyntaxError, ValueError, RecursionError):
+        tree = parsed(without_magics(source))
+    except SyntaxError:
         return
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
