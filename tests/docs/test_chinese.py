@@ -87,7 +87,10 @@ def test_links_lead_to_the_same_places(english: str, chinese: str) -> None:
 
 def resolved(name: str) -> set[str]:
     here = posixpath.dirname(name)
-    return {posixpath.normpath(posixpath.join(here, link)) for link in links(read(name))}
+    return {
+        link if "://" in link else posixpath.normpath(posixpath.join(here, link))
+        for link in links(read(name))
+    }
 
 
 @both
