@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from mcp_server_help import caller, code_of, write_case
+from tunebook.batch.folder import BatchFolder
+from tunebook.batch.opening import prepare_batch, write_batch
+from tunebook.batch.plan import make_batch_plan
 from tunebook.errors import ConfigError
 from tunebook.mcp.workspace import Workspace, leads_out
 from tunebook.records import RunDirectory, RunRecord
@@ -153,6 +156,34 @@ def test_what_lies_outside_is_neither_listed_nor_ranked(
     assert row.keys() == {"run_id", "path", "status", "error"}
     assert row["error"]["problems"][0]["code"] == "mcp.outside_workspace"
     assert code_of(call("results", case="secret")) == "results.no_case"
+
+
+@pytest.fixture
+def batch(workspace: Workspace) -> BatchFolder:
+    """A batch of one run that nobody drives."""
+    host, plan = workspace.host(), {"cases": ["tiny.json"], "runs": [{"seed": 1}]}
+    prepared = prepare_batch(host, make_batch_plan(host, plan), workspace.runs_dir)
+    write_batch(prepared)
+    return prepared.folder
+
+
+@pytest.mark.parametrize("file", ["batch.jsonl", "runs/tiny", "runs/tiny/record.json"])
+def test_a_part_of_a_batch_that_is_a_link_out(
+    call: Any, batch: BatchFolder, tmp_path: Path, file: str
+) -> None:
+    assert call("batch", batch=batch.batch_id)["counts"] == {"queued": 1}
+    (batch.path / file).parent.mkdir(exist_ok=True, parents=True)
+    (batch.path / file).symlink_to(tmp_path)
+    assert code_of(call("batch", batch=batch.batch_id)) == "mcp.outside_workspace"
+
+
+def test_a_batch_whose_case_leads_out_by_now_is_not_resumed(
+    call: Any, batch: BatchFolder, folder: Path
+) -> None:
+    write_case(folder / "tiny.json", data={"kind": "files", "path": "../secret.csv"})
+    told = call("batch", batch=batch.batch_id, resume=True)
+    assert code_of(told) == "mcp.outside_workspace"
+    assert not (batch.path / "driver.log").exists()
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", ""])

@@ -41,6 +41,20 @@ def prepare(workspace: Workspace, plan: Mapping[str, Any], *, dry_run: bool) -> 
     return {"notes": list(prepared.notes), **set_off(workspace, prepared.folder)}
 
 
+def go_on(workspace: Workspace, folder: BatchFolder) -> dict[str, Any]:
+    """Sets a batch off again. Its plan was checked when it began, but it and its cases can have
+    been changed since.
+
+    Raises:
+        TunebookError: Something in it leads out now, or the right to start one is missing.
+    """
+    workspace.check_may_write("batch")
+    entries = folder.read_plan().entries
+    cases = [*dict.fromkeys(entry.case for entry in entries)]
+    _inside(workspace, {"cases": cases, "runs": [dict(entry.parameters) for entry in entries]})
+    return set_off(workspace, folder)
+
+
 def set_off(workspace: Workspace, folder: BatchFolder) -> dict[str, Any]:
     """Starts a process that drives a batch and outlives the server; none where one does already.
 

@@ -266,14 +266,14 @@ class Tools:
     ) -> dict[str, Any]:
         """Start many runs as one batch and return its id at once; or say how far one is. The same
         plan again goes on with its batch: what has succeeded is never run twice."""
-        from tunebook.mcp.batches import look, prepare, set_off
+        from tunebook.mcp.batches import go_on, look, prepare
 
         if bool(plan) == bool(batch):
             found, fix = "both" if plan else "neither", "give `plan` to start, `batch` to look"
             raise ConfigError(Problem("mcp.argument", "batch", "a plan or a batch", found, fix))
         if batch:
             folder = self._workspace.batch(batch)
-            return set_off(self._workspace, folder) if resume else look(folder)
+            return go_on(self._workspace, folder) if resume else look(folder)
         return prepare(self._workspace, plan, dry_run=dry_run)
 
     def _state(self, told: Mapping[str, Any]) -> dict[str, Any]:

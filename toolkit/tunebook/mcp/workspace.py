@@ -115,12 +115,15 @@ class Workspace:
         """Returns the batch that a client means.
 
         Raises:
-            ConfigError: There is no such batch, or it lies outside.
+            ConfigError: There is no such batch, or a part of it lies outside.
         """
         from tunebook.batch.folder import find_batch
 
         folder = find_batch(self.runs_dir, self._id(name, "batch"))
-        self.check_inside(folder.path, f"batch {shorten(name, 60)}")
+        for place in (folder.path, folder.plan_file, folder.log_file, folder.driver_file):
+            self.check_inside(place, f"batch {shorten(name, 60)}")
+        for run in folder.runs.glob("*"):
+            self._check_run(RunDirectory(run))
         return folder
 
     def case(self, name: str, host: PluginHost, parameters: Mapping[str, Any]) -> str:
