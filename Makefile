@@ -42,11 +42,14 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
-# the core's tests on transformers 5, without adapters and dask; plans, kernels, the cache and the
-# doors are the same there, so that their tests are left to the first lane
-SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) tests/batch tests/kernels tests/cache \
-  tests/cli tests/config tests/docs tests/errors tests/examples tests/handles tests/host \
-  tests/mcp_server tests/planning tests/templates
+# the core's tests on transformers 5, without adapters and dask; plans, kernels, the cache, the doors
+# and the kit's own proof are the same there, so that their tests are left to the first lane
+SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) \
+  $(filter-out tests/notebooks/test_cases.py,$(wildcard tests/notebooks/test_*.py)) \
+  $(wildcard tests/testing/test_broken_* tests/testing/test_check_*) \
+  tests/batch tests/kernels tests/cache tests/cli tests/config tests/docs tests/errors \
+  tests/examples tests/handles tests/host tests/mcp_server tests/planning tests/templates \
+  tests/widgets
 test-tf5: .venv-tf5/.core
 	.venv-tf5/bin/python -m pytest -n 2 -m "not adapters" $(SAME_ON_TF5:%=--ignore=%)
 

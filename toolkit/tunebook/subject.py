@@ -24,6 +24,7 @@ from tunebook.host import PluginHost
 from tunebook.legality import Setting, check_legal
 from tunebook.models.layers import blocks_of
 from tunebook.models.load import load_tokenizer, model_family, width
+from tunebook.models.quiet import quiet_libraries
 from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.rules import lower_is_better, scores_of
 from tunebook.shared_work import MAPPED, SharedWork, array_sha256, json_sha256
@@ -197,6 +198,7 @@ class Subject:
                 balanced=balanced,
             )
 
+    @quiet_libraries()
     def adapt(self, model: Any, context: Context) -> Prepared:
         """Lets the strategy change a model: the classifier, or it and others on its backbone."""
         strategy = self.host.create("strategy", self.case.strategy)

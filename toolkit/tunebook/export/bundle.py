@@ -29,6 +29,7 @@ from tunebook.forms import UNSCALED, Scale, form_of
 from tunebook.host import PluginHost
 from tunebook.models.gate import check_configs
 from tunebook.models.load import load_tokenizer, save_structure
+from tunebook.models.quiet import quiet_libraries
 from tunebook.models.resolve import ResolvedModel, resolve_model
 from tunebook.records import RunDirectory, write_atomically
 from tunebook.schema import CaseSchema
@@ -238,6 +239,7 @@ def _check_task(folder: Path, task: str, classes: Mapping[str, Any]) -> None:
         )
 
 
+@quiet_libraries()
 def _rebuild(strategy: Strategy, model: nn.Module, context: Context, export: Path) -> Prepared:
     if isinstance(strategy, RestorableStrategy):
         return strategy.restore(model, context, export)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from tunebook.models.quiet import quiet_libraries
+
 
 @contextmanager
 def low_rank_updates(backbone: nn.Module, rank: int) -> Iterator[None]:
@@ -22,15 +24,14 @@ def low_rank_updates(backbone: nn.Module, rank: int) -> Iterator[None]:
     """
     import peft
 
-    wrapped = peft.get_peft_model(
-        backbone,
-        peft.LoraConfig(
-            r=rank,
-            lora_alpha=2 * rank,
-            target_modules="all-linear",
-            fan_in_fan_out=any(isinstance(module, Conv1D) for module in backbone.modules()),
-        ),
+    config = peft.LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules="all-linear",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in backbone.modules()),
     )
+    with quiet_libraries():
+        wrapped = peft.get_peft_model(backbone, config)
     try:
         yield
     finally:
