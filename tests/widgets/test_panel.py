@@ -18,7 +18,7 @@ from tunebook.controls import CONTROLS
 from tunebook.events import ControlAnswered, Evaluated, EventLog, RunEnded, StageStarted, StepTaken
 from tunebook.ownership import RUNS, owned
 from tunebook.records import RunDirectory, RunRecord
-from tunebook.widgets.curves import MOST_POINTS, line_chart
+from tunebook.widgets.curves import MOST_POINTS, line_chart, tick
 from tunebook.widgets.panel import BUTTONS, Panel
 from tunebook.widgets.view import RunView, smoothed
 
@@ -179,3 +179,22 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     places = line.get("points", "").split()
     assert len(places) <= MOST_POINTS + 1
     assert places[-1] == "410.0,24.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.0365, "0.0365"),
+        (0.001, "0.001"),
+        (0.0004537, "4.54e-4"),
+        (-0.00045, "-4.5e-4"),
+        (7e-06, "7e-6"),
+        (52271.1, "5.23e4"),
+        (999.4, "999"),
+    ],
+)
+def test_numbers_beside_an_axis_are_short(value: float, told: str) -> None:
+    assert tick(value) == told
+    assert told in line_chart("rate", {"rate": [(1, value), (2, value + 1)]})

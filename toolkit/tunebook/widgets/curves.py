@@ -81,7 +81,7 @@ class _Scale:
         for share in (0, 0.5, 1):
             value = self.low + share * (self.high - self.low)
             y = HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
-            told = f"{10**value if self.log else value:.3g}"
+            told = tick(10**value if self.log else value)
             found.append(
                 f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}" style="{GRID}"/>'
             )
@@ -93,6 +93,15 @@ class _Scale:
                 f"{step:,.0f}</text>"
             )
         return found
+
+
+def tick(value: float) -> str:
+    """Returns a number of three digits in at most eight signs, for which there is room."""
+    text = f"{value:.3g}"
+    if "e" not in text and (not value or abs(value) >= 0.001):
+        return text
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
 
 
 def _line(scale: _Scale, points: Points, colour: str, *, opacity: float = 1) -> str:
