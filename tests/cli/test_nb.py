@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -129,6 +131,18 @@ def test_who_may_read_a_notebook_stays(invoke: Invoke, path: Path, mode: int) ->
     path.chmod(mode)
     assert answer(invoke, "strip", path)["notebooks"][0]["stripped"]
     assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_a_file_system_without_modes_is_no_obstacle(
+    invoke: Invoke, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    run_once(path)
+    monkeypatch.setattr("shutil.copymode", refuse)
+    assert answer(invoke, "strip", path)["notebooks"][0]["stripped"]
+    assert read(path) == lesson()
 
 
 def test_where_it_cannot_be_written_it_stays(invoke: Invoke, path: Path) -> None:

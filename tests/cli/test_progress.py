@@ -219,31 +219,20 @@ def test_a_follower_sees_each_event_once_and_waits_for_whole_lines(tmp_path: Pat
     assert [type(event) for event in seen] == [StageStarted, Noted]
 
 
-def test_the_points_of_a_learning_curve_are_followed_too(tmp_path: Path) -> None:
-    seen: list[Event] = []
-    follower = RunFollower(tmp_path, seen.append)
-    EventLog(tmp_path / "events.jsonl")(StageStarted("data"))
-    follower.poll()
-    point = tmp_path / "curve" / "case" / "n8"
-    point.mkdir(parents=True)
-    EventLog(point / "events.jsonl")(StageStarted("model"))
-    follower.poll()
-    follower.poll()
-    stages = [(e.stage, e.detail) for e in seen if isinstance(e, StageStarted)]
-    assert stages == [("data", ""), ("curve", "n8"), ("model", "")]
-
-
-def test_a_run_that_the_notebook_compares_with_is_followed_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["curve/case/n8", "noise/legal_prompts/s0"])
+def test_runs_that_the_notebook_makes_below_are_followed_too(place: str, tmp_path: Path) -> None:
+    """The points of a learning curve, and runs to compare with, after the run itself has ended."""
     seen: list[Event] = []
     follower = RunFollower(tmp_path, seen.append)
     EventLog(tmp_path / "events.jsonl")(RunEnded("succeeded"))
     follower.poll()
-    other = tmp_path / "noise" / "legal_prompts" / "s0"
-    other.mkdir(parents=True)
-    EventLog(other / "events.jsonl")(StageStarted("model"))
+    below = tmp_path / place
+    below.mkdir(parents=True)
+    EventLog(below / "events.jsonl")(StageStarted("model"))
+    follower.poll()
     follower.poll()
     told = [describe(event).split() for event in seen]
-    assert told == [["succeeded"], ["noise", "s0"], ["model"]]
+    assert told == [["succeeded"], [place.split("/")[0], below.name], ["model"]]
     late: list[Event] = []
     RunFollower(tmp_path, late.append, from_now=True).poll()
     assert late == []

@@ -69,6 +69,28 @@ def test_events_become_figures_and_curves(run: RunDirectory, panel: Panel) -> No
     assert all(button.disabled for button in panel._buttons.values())
 
 
+def test_runs_below_a_run_leave_its_panel_alone(run: RunDirectory) -> None:
+    log = EventLog(run.events_file)
+    for event in (
+        step(7, 0.25),
+        Evaluated(7, 0.2, {"macro_f1": 0.7}, best=True),
+        RunEnded("succeeded"),
+    ):
+        log(event)
+    point = RunDirectory.create(run.path / "curve", "tiny", "n8")
+    other = EventLog(point.events_file)
+    for event in (
+        StageStarted("training"),
+        step(1, 9.0),
+        Evaluated(1, 0.1, {"macro_f1": 0.1}, best=True),
+    ):
+        other(event)
+    panel = Panel(run)
+    panel.close()
+    assert panel.view.losses == [(7, 0.25)]
+    assert panel.view.scores == {"macro_f1": [(7, 0.7)]}
+
+
 def test_buttons_ask_and_what_ends_something_asks_twice(run: RunDirectory, panel: Panel) -> None:
     assert len(BUTTONS) == 7
     for action in BUTTONS:

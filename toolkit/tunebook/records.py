@@ -138,7 +138,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as file:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # nothing was there, or a file system that knows no modes
                 shutil.copymode(path, temporary)
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()

@@ -18,7 +18,7 @@ from tunebook.controls import CONTROLS, Control, ask, control_of
 from tunebook.environment import memory_of
 from tunebook.errors import TunebookError
 from tunebook.ownership import owner
-from tunebook.progress import RunFollower
+from tunebook.progress import EventFollower
 from tunebook.records import RunDirectory
 from tunebook.widgets.buttons import button
 from tunebook.widgets.picture import CURVES, PIECES, SMOOTHING, parts, picture
@@ -50,7 +50,8 @@ class Panel:
     def __init__(self, run: RunDirectory) -> None:
         self.run = run
         self.view = RunView()
-        self._follower = RunFollower(run.path, self.view)
+        # of this run alone: those below it, such as its learning curve, have curves of their own
+        self._follower = EventFollower(run.events_file, self.view)
         self._lock = threading.Lock()
         self._sure: dict[str, float] = {}
         self._build()
