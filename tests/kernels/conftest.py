@@ -43,10 +43,9 @@ def fork(tmp_path: Path) -> Iterator[Fork]:
         environment = {**os.environ, **options.pop("environment", {})}  # type: ignore[dict-item]
         with (tmp_path / "out.txt").open("ab") as out:
             outputs = (out.fileno(), out.fileno())
-            made.append(
-                fork_kernel(command, environment, str(tmp_path), outputs, **options)  # type: ignore[arg-type]
-            )
-        return made[-1]
+            process = fork_kernel(command, environment, str(tmp_path), outputs, **options)  # type: ignore[arg-type]
+        made.append(process)
+        return process  # not `made[-1]`: threads call this at once
 
     yield call
     for process in made:
