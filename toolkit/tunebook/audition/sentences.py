@@ -1,0 +1,79 @@
+"""What an audition says, in sentences that claim no more than its tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tunebook.evaluation.wording import words
+from tunebook.progress import duration
+
+if TYPE_CHECKING:
+    from tunebook.audition.reading import Audition, RungResult
+
+
+def summary(audition: Audition) -> Iterator[str]:
+    """Yields who is best, how sure that is, and what it stands on."""
+    last = audition.last
+    if last is None:
+        yield "No rung is done yet: there is nothing to choose by."
+        return
+    yield _best(last)
+    yield from _others(audition, last)
+    yield _stands_on(audition, last)
+    if audition.plan.seeds == 1:
+        yield "Each candidate had one seed: how far another one would lie is not known."
+    yield (
+        "These are validation scores, and the best of several is partly the luckiest: run the one "
+        "you choose once more, for its score on the test rows, which nothing here has seen."
+    )
+
+
+def rung_heading(audition: Audition, rung: RungResult) -> str:
+    """Returns what a rung is, in a line."""
+    tried = rung.tried.rung
+    seeds = audition.plan.seeds
+    runs = f"{len(tried.candidates)} candidates, {seeds} seed{'s' if seeds > 1 else ''} each"
+    return f"rung {rung.number}: {runs}, {tried.rows:,} of {audition.file.all_rows:,} training rows"
+
+
+def budget(audition: Audition) -> str:
+    """Returns what is used up of the budget."""
+    return f"{duration(audition.file.spent)} of {duration(audition.plan.budget)}"
+
+
+def _best(last: RungResult) -> str:
+    name, row = next(iter(last.rows.items()))
+    assert last.table is not None
+    return (
+        f"Best: {name}, validation {words(last.table.score)} {row.test.value:.3f} "
+        f"({last.table.level:.0%} interval {row.test.low:.3f} to {row.test.high:.3f}) on "
+        f"{last.tried.rung.rows:,} training rows."
+    )
+
+
+def _others(audition: Audition, last: RungResult) -> Iterator[str]:
+    name, *others = last.rows
+    if not others:
+        yield "Nothing is left to compare it with."
+        return
+    alike = audition.equals
+    if not alike:
+        yield f"It is told apart from {'the other' if len(others) == 1 else 'all others'}."
+        return
+    yield f"Not told apart from it: {', '.join(alike)}."
+    quickest, best = last.rows[alike[0]].seconds, last.rows[name].seconds
+    if quickest and best and quickest < best:
+        yield f"Of these, {alike[0]} trained in {quickest / best:.2f} of its time."
+
+
+def _stands_on(audition: Audition, last: RungResult) -> str:
+    rows, whole = last.tried.rung.rows, audition.file.all_rows
+    spent = f"{budget(audition)} were used"
+    if rows >= whole:
+        return f"That is on all training rows; {spent}."
+    how = "when time was up" if audition.file.ended else "so far"
+    return (
+        f"The case has {whole:,} training rows, and the comparison had got to {rows:,} {how}: the "
+        f"order may be another one there; {spent}."
+    )
