@@ -98,7 +98,7 @@ def test_what_a_decoder_cannot_bear_is_left_out(
     path.write_text(json.dumps(tiny.case_content(tiny_gpt2, **NUMBERS)))
     _, left_out = strategies_for(host, str(path), {})
     assert "contrastive" in left_out
-    assert "it is not for regression" in left_out["contrastive"]
+    assert "which is for text_classification" in left_out["contrastive"]
 
 
 def test_candidates_that_come_to_the_same_are_one(host: PluginHost, case: str) -> None:

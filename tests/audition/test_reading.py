@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import tunebook as tb
@@ -14,6 +17,7 @@ from tunebook.audition.folder import FILE, read_audition
 from tunebook.batch.folder import BatchFolder
 from tunebook.errors import ConfigError
 
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "choose_a_strategy.ipynb"
 RUNGS = {
     256: {"full": 1.5, "lora": 1.45, "ia3": 0.3, "bitfit": BROKEN},
     1000: {"full": 2.0, "lora": 1.9},
@@ -106,6 +110,26 @@ def test_programs_get_all_of_it(audition: tb.Audition) -> None:
     assert first["candidates"][2]["minus_best"]["high"] < 0
     assert first["failed"] == {"bitfit": "failed: bad"}
     assert content["left_out"] == {"p_tuning": "it doesn't work on an encoder"}
+
+
+@pytest.mark.slow
+def test_the_notebook_reads_an_audition(folder: BatchFolder, tmp_path: Path) -> None:
+    out = tmp_path / "out.ipynb"
+    line = [sys.executable, "-m", "papermill", str(NOTEBOOK), str(out), "-k", "python3"]
+    done = subprocess.run(
+        [*line, "-p", "audition", str(folder.path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    code = [c for c in nbformat.read(out, as_version=4).cells if c.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    assert len(code) == 10  # with the injected parameters
+    shown = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    assert shown.count("<svg role") == 5
+    assert "Best: full" in "".join(output.get("text", "") for output in outputs)
 
 
 def test_a_batch_that_is_none(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunebook.audition.drawing import Line, drawn
 from tunebook.audition.folder import Tried, find_audition, read_audition
+from tunebook.audition.plan import AuditionPlan
 from tunebook.audition.sentences import summary
 from tunebook.batch.against_best import NOT_APART
 from tunebook.batch.board import collect
@@ -59,7 +60,7 @@ class Audition(Batch):
         super().__init__(folder, host)
 
     @property
-    def plan(self) -> Any:
+    def plan(self) -> AuditionPlan:
         """What is tried, see `AuditionPlan`."""
         return self.file.plan
 
@@ -89,8 +90,7 @@ class Audition(Batch):
         """What the best candidate sets, by path; None while no rung is done."""
         if self.last is None:
             return None
-        found: Mapping[str, Any] = self.plan.names[next(iter(self.last.rows))]
-        return found
+        return self.plan.names[next(iter(self.last.rows))]
 
     @property
     def equals(self) -> list[str]:
