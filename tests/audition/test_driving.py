@@ -16,8 +16,9 @@ import pytest
 import tiny
 import tunebook as tb
 from plugin_sources import STRATEGY
-from tunebook.audition.driving import carry_out, open_audition
+from tunebook.audition.driving import carry_out
 from tunebook.audition.folder import read_audition
+from tunebook.audition.opening import open_audition
 from tunebook.audition.plan import make_audition_plan
 from tunebook.data.loading import load_dataset
 from tunebook.errors import ConfigError

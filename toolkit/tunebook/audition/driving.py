@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunebook.audition.folder import AuditionFile, is_audition, read_audition
+from tunebook.audition.costs import Costs
+from tunebook.audition.folder import AuditionFile
 from tunebook.audition.halving import Rung, next_rung
+from tunebook.audition.opening import Opened, batch_of, open_audition
 from tunebook.audition.plan import (
     DEFAULT_BUDGET,
     DEFAULT_SEEDS,
-    AuditionPlan,
-    base_case,
     make_audition_plan,
     strategies_for,
 )
-from tunebook.audition.reading import Audition, RungResult
+from tunebook.audition.reading import Audition
+from tunebook.audition.sentences import begins, ends
 from tunebook.batch.drive import BatchResult, drive, executor_config
-from tunebook.batch.folder import BatchFolder, find_batches
-from tunebook.batch.opening import Prepared, prepare_batch, write_batch
-from tunebook.batch.plan import BatchPlan, make_batch_plan
+from tunebook.batch.folder import BatchFolder
+from tunebook.batch.opening import prepare_batch, write_batch
 from tunebook.batch.scheduler import Ending, Listener
 from tunebook.batch.states import Change
-from tunebook.config import PluginConfig, TrainingConfig
-from tunebook.data.loading import load_dataset
 from tunebook.errors import MachineError
-from tunebook.estimates import Measured, Work, measured_runs, rows_of
 from tunebook.host import PluginHost
 from tunebook.ownership import AUDITIONS, owned
 from tunebook.records import runs_folder, write_problem
 
 Teller = Callable[[Audition, str], object]
 """Told of an audition when a rung ``begins`` or ``ends``."""
-
-
-@dataclass(frozen=True)
-class Opened:
-    """An audition that was checked. Nothing is written yet.
-
-    Attributes:
-        file: What is known of it, with a first rung at least.
-        prepared: The batch with the rungs so far.
-        existed: Whether it was begun before.
-        executor: Where to run; `local` when None.
-        plugin_files: Single-file plugins that runs load.
-    """
-
-    file: AuditionFile
-    prepared: Prepared
-    existed: bool
-    executor: PluginConfig | None = None
-    plugin_files: tuple[Path, ...] = ()
-
-    @property
-    def folder(self) -> BatchFolder:
-        return self.prepared.folder
 
 
 @dataclass(frozen=True)
@@ -74,42 +49,6 @@ class AuditionResult:
     ending: Ending
     ran: int
     seconds: float
-
-
-def open_audition(
-    host: PluginHost,
-    plan: AuditionPlan,
-    runs_dir: Path,
-    *,
-    left_out: Mapping[str, str] | None = None,
-    executor: PluginConfig | None = None,
-    plugin_files: Iterable[Path] = (),
-) -> Opened:
-    """Checks an audition and finds where it lies; the same one with a larger budget goes on.
-
-    Args:
-        host: Plugins.
-        plan: What is tried.
-        runs_dir: Where runs lie.
-        left_out: By strategy that can't be tried, why.
-        executor: Where to run; `local` when None.
-        plugin_files: Single-file plugins that runs load.
-
-    Raises:
-        TunebookError: With everything that is wrong.
-    """
-    config = executor_config(host, executor)
-    host.require("executor", host.get("executor", config.kind))
-    before = _before(plan, runs_dir)
-    if before is None:
-        file = _begin(host, plan, left_out or {})
-    else:
-        known = read_audition(before)
-        more = plan.budget > known.plan.budget
-        file = replace(known, plan=plan, ended=known.ended and not more)
-    files = tuple(plugin_files)
-    prepared = prepare_batch(host, _batch_of(host, file, executor), runs_dir, plugin_files=files)
-    return Opened(file, prepared, before is not None, executor, files)
 
 
 def carry_out(
@@ -179,7 +118,7 @@ class _Going:
     def _try(self) -> BatchResult:
         """Runs what the last rung lacks, for as long as the budget lasts."""
         limits = {"batch": max(self.file.left, 0.001)}
-        plan = _batch_of(self.host, self.file, self.opened.executor, limits=limits)
+        plan = batch_of(self.host, self.file, self.opened.executor, limits=limits)
         write_batch(
             prepare_batch(
                 self.host, plan, self.folder.runs_dir, plugin_files=self.opened.plugin_files
@@ -216,7 +155,7 @@ class _Going:
         last = self.audition.rungs[-1]
         config = executor_config(self.host, self.opened.executor)
         places = getattr(config, "slots_here", lambda: None)() or 1
-        costs = _Costs.of(self.folder, last, places)
+        costs = Costs.of(self.folder, last, places)
         return next_rung(
             [*last.rows],
             costs,
@@ -229,69 +168,6 @@ class _Going:
     def _keep(self, file: AuditionFile) -> None:
         self.file = file
         file.write(self.folder)
-
-
-@dataclass(frozen=True)
-class _Costs:
-    """What candidates would take on more rows, by what they took in a rung.
-
-    Attributes:
-        measured: Their runs of that rung, by candidate.
-        overhead: The wall time of the rung over that of its runs: starts of processes, and
-            whatever slowed it down.
-    """
-
-    measured: Mapping[str, Sequence[Measured]]
-    overhead: float
-
-    @classmethod
-    def of(cls, folder: BatchFolder, rung: RungResult, places: int) -> _Costs:
-        found = {each.run.run_id: each for each in measured_runs(folder.path)}
-        measured = {
-            name: [found[run.of.run.run_id] for run in row.runs if run.of.run.run_id in found]
-            for name, row in rung.rows.items()
-        }
-        seconds = sum(each.seconds for some in measured.values() for each in some)
-        overhead = rung.tried.seconds * places / seconds if seconds else 1.0
-        return cls(measured, max(overhead, 1.0))
-
-    def __call__(self, name: str, rows: int) -> float:
-        runs = self.measured[name]
-        return self.overhead * sum(each.predict(_work(each, rows)) for each in runs)
-
-
-def _before(plan: AuditionPlan, runs_dir: Path) -> BatchFolder | None:
-    """Returns the folder of an audition that was begun before, None for a new one."""
-    for folder in find_batches(runs_dir.resolve()):
-        if folder.batch_id.startswith(f"{plan.title}-") and is_audition(folder):
-            return folder
-    return None
-
-
-def _begin(host: PluginHost, plan: AuditionPlan, left_out: Mapping[str, str]) -> AuditionFile:
-    """Returns a new audition with its first rung, for which the data are looked at."""
-    dataset = load_dataset(base_case(host, plan.case, plan.parameters), host)
-    rows = int((dataset.split("train")["origin"] == "original").sum())
-    file = AuditionFile(plan, rows, left_out)
-    return file.with_rung(plan.first_rung(rows, len(dataset.form.classes)))
-
-
-def _batch_of(
-    host: PluginHost, file: AuditionFile, executor: PluginConfig | None, **own: Any
-) -> BatchPlan:
-    """Returns the batch that the rungs so far come to."""
-    runs = [run for tried in file.rungs for _, run in file.plan.runs_of(tried.rung)]
-    content = {"name": file.plan.title, "cases": [file.plan.case], "runs": runs}
-    where = None if executor is None else executor.model_dump(mode="json")
-    return make_batch_plan(host, {**content, "with_notebook": False, "executor": where, **own})
-
-
-def _work(measured: Measured, rows: int) -> Work:
-    """Returns what a run would do on so many training rows."""
-    record, case = measured.run.read_record(), measured.run.read_case()
-    validation = rows_of(record)["validation"]
-    training = TrainingConfig.model_validate(case["training"])
-    return Work.of(training, {"train": rows, "validation": validation})
 
 
 def run_audition(
@@ -342,4 +218,14 @@ def run_audition(
     content["candidates"] = [dict(each) for each in candidates]
     plan = make_audition_plan(host, content)
     opened = open_audition(host, plan, runs_folder(runs_dir), left_out=left_out)
-    return carry_out(host, opened).audition
+    result = carry_out(host, opened, tell=_print)
+    if result.ending.trouble is not None:
+        raise result.ending.trouble
+    return result.audition
+
+
+def _print(audition: Audition, what: str) -> None:
+    """Says in a notebook where it has got to."""
+    said = begins(audition) if what == "begins" else ends(audition)
+    sys.stdout.write(f"{said}\n")
+    sys.stdout.flush()

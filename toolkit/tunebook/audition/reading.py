@@ -130,7 +130,7 @@ class Audition(Batch):
         """Returns what a rung meant for a candidate, in words."""
         row = rung.rows[name]
         if not rung.tried.done:
-            return "so far"
+            return "time was up" if self.file.ended else "so far"
         if rung is self.rungs[-1]:
             return "best" if row.rank == 1 else row.verdict
         if name in self.rungs[rung.number].tried.rung.candidates:

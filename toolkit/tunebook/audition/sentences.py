@@ -37,6 +37,21 @@ def rung_heading(audition: Audition, rung: RungResult) -> str:
     return f"rung {rung.number}: {runs}, {tried.rows:,} of {audition.file.all_rows:,} training rows"
 
 
+def begins(audition: Audition) -> str:
+    """Returns what is about to be tried, in a line."""
+    rung = audition.rungs[-1]
+    predicted = rung.tried.rung.predicted
+    told = f", about {duration(predicted)}" if predicted is not None else ""
+    return f"{rung_heading(audition, rung)}{told}; {budget(audition)} used"
+
+
+def ends(audition: Audition) -> str:
+    """Returns what the last rung has shown, in a line."""
+    rung = audition.rungs[-1]
+    best = next(iter(rung.rows), "nobody")
+    return f"rung {rung.number} is done: {best} is ahead; {budget(audition)} used"
+
+
 def budget(audition: Audition) -> str:
     """Returns what is used up of the budget."""
     return f"{duration(audition.file.spent)} of {duration(audition.plan.budget)}"

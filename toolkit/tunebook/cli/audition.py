@@ -18,7 +18,8 @@ from tunebook.cli.validate import parameter_option
 from tunebook.errors import ConfigError, ExitCode, Problem, StoppedError, TunebookError
 
 if TYPE_CHECKING:
-    from tunebook.audition.driving import AuditionResult, Opened
+    from tunebook.audition.driving import AuditionResult
+    from tunebook.audition.opening import Opened
     from tunebook.audition.plan import AuditionPlan
     from tunebook.audition.reading import Audition
     from tunebook.host import PluginHost
@@ -139,7 +140,7 @@ def _open(
     executor: Any,
     left_out: dict[str, str],
 ) -> Opened:
-    from tunebook.audition.driving import open_audition
+    from tunebook.audition.opening import open_audition
     from tunebook.batch.plan import make_batch_plan
 
     content = {"cases": [plan.case], "repeats": 2, "executor": executor}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from tunebook.batch.entry import Entry
 from tunebook.batch.states import Change
 from tunebook.cli.answers import print_json, say
 from tunebook.cli.batch_progress import BatchProgress, json_lines
-from tunebook.progress import duration
 
 if TYPE_CHECKING:
     from tunebook.audition.reading import Audition
@@ -40,7 +40,8 @@ class AuditionLines:
         from tunebook.audition.as_data import as_data
 
         rung = as_data(audition)["rungs"][-1]
-        print_json({"event": "rung", "what": what, **rung}, self._stdout, one_line=True)
+        with suppress(BrokenPipeError):  # a reader who has gone away doesn't end the audition
+            print_json({"event": "rung", "what": what, **rung}, self._stdout, one_line=True)
 
 
 class AuditionProgress:
@@ -68,18 +69,14 @@ class AuditionProgress:
 
     def tell(self, audition: Audition, what: str) -> None:
         """Says that a rung begins or has ended."""
-        from tunebook.audition.sentences import budget, rung_heading
+        from tunebook.audition.sentences import begins, ends
 
         self.__exit__()
-        rung = audition.rungs[-1]
-        used = f"{budget(audition)} used"
         if what == "ends":
-            best = next(iter(rung.rows), "nobody")
-            say(f"rung {rung.number} is done: {best} is ahead; {used}")
+            say(ends(audition))
             return
-        predicted = rung.tried.rung.predicted
-        told = f", about {duration(predicted)}" if predicted is not None else ""
-        say(f"{rung_heading(audition, rung)}{told}; {used}")
+        say(begins(audition))
+        rung = audition.rungs[-1]
         names = audition.plan.keys_of(rung.tried.rung)
         entries = [entry for entry in audition.entries if entry.key in names]
         self._rung = BatchProgress(entries, self._stream, lambda each: _named(each, names))
