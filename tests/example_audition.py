@@ -50,7 +50,7 @@ def save_audition(
     entries: list[Entry] = []
     log = BatchLog(folder)
     for number, (rows, skills) in enumerate(rungs.items(), 1):
-        rung = Rung(rows, tuple(skills), None if number == 1 else 30.0)
+        rung = Rung(rows, tuple(skills), plan.seeds, None if number == 1 else 30.0)
         file = file.with_rung(rung).with_last(seconds=seconds, done=done or number < len(rungs))
         for name, parameters in plan.runs_of(rung):
             (key,) = (k for k, p in _keyed(plan, rung).items() if p == parameters)

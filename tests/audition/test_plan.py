@@ -42,7 +42,7 @@ FULL, LORA = {"strategy": "full"}, {"strategy": "lora"}
 
 def test_every_run_is_judged_on_validation_rows_and_has_few_of_its_own() -> None:
     plan = audition_plan("full", "lora", parameters={"training.epochs": 2}, seeds=3)
-    runs = [run for _, run in plan.runs_of(Rung(64, ("full", "lora")))]
+    runs = [run for _, run in plan.runs_of(Rung(64, ("full", "lora"), seeds=3))]
     assert len(runs) == 6
     assert {run["seed"] for run in runs} == {0, 1, 2}
     for run in runs:
@@ -71,13 +71,14 @@ def test_a_larger_budget_is_the_same_audition_and_anything_else_another() -> Non
 
 
 @pytest.mark.parametrize(
-    ("rows", "classes", "first"), [(10_000, 3, 256), (10_000, 100, 800), (60, 3, 60)]
+    ("rows", "classes", "first", "seeds"),
+    [(10_000, 3, 256, 1), (10_000, 100, 800, 1), (60, 3, 60, 2)],
 )
-def test_the_first_rung_has_few_rows_but_some_of_each_class(
-    rows: int, classes: int, first: int
+def test_the_first_rung_is_cheap_unless_it_is_the_only_one(
+    rows: int, classes: int, first: int, seeds: int
 ) -> None:
     plan = audition_plan("full", "lora")
-    assert plan.first_rung(rows, classes) == Rung(first, ("full", "lora"))
+    assert plan.first_rung(rows, classes) == Rung(first, ("full", "lora"), seeds)
 
 
 def test_every_strategy_is_a_candidate_or_left_out_with_a_reason(

@@ -33,6 +33,7 @@ def _rung(audition: Audition, rung: RungResult) -> dict[str, Any]:
     return {
         "number": rung.number,
         "rows": tried.rung.rows,
+        "seeds": tried.rung.seeds,
         "done": tried.done,
         "seconds": round(tried.seconds, 1),
         "predicted_seconds": tried.rung.predicted and round(tried.rung.predicted, 1),

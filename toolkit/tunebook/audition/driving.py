@@ -161,6 +161,7 @@ class _Going:
             costs,
             rows=last.tried.rung.rows,
             all_rows=self.file.all_rows,
+            seeds=self.file.plan.seeds,
             seconds=self.file.left,
             places=places,
         )
@@ -192,7 +193,7 @@ def run_audition(
         candidates: What each candidate sets, by path, such as ``{"strategy": "lora"}``; every
             strategy that fits the case when None.
         budget: Seconds that all of it may take.
-        seeds: Runs of each candidate in a rung.
+        seeds: Runs of each candidate in a rung; the first of several rungs has one.
         parameters: Values for every run.
         first_rows: Training rows of the first rung; when None, 256, or 8 for each class where that
             is more.

@@ -150,6 +150,7 @@ def _tried(content: Mapping[str, Any]) -> Tried:
         Rung(
             int(rung["rows"]),
             tuple(map(str, rung["candidates"])),
+            int(rung["seeds"]),
             None if predicted is None else float(predicted),
         ),
         float(content["seconds"]),

@@ -16,7 +16,7 @@ FEWEST = 2
 """Candidates that the last rung compares; one alone would be compared with nothing."""
 
 Cost = Callable[[str, int], float]
-"""Seconds that all runs of a candidate take, one after another, on so many training rows."""
+"""Seconds that a run of a candidate takes on so many training rows."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,25 @@ class Rung:
     """Candidates that are tried on the same number of training rows.
 
     Attributes:
+        seeds: Runs of each.
         predicted: Seconds that this should take; None of the first, before anything is measured.
     """
 
     rows: int
     candidates: tuple[str, ...]
+    seeds: int = 1
     predicted: float | None = None
 
 
 def next_rung(
-    ranked: Sequence[str], cost: Cost, *, rows: int, all_rows: int, seconds: float, places: int
+    ranked: Sequence[str],
+    cost: Cost,
+    *,
+    rows: int,
+    all_rows: int,
+    seeds: int,
+    seconds: float,
+    places: int,
 ) -> Rung | None:
     """Returns the rung after one that is done, None where there is nothing more to learn.
 
@@ -44,6 +53,7 @@ def next_rung(
         cost: What a candidate would take.
         rows: Training rows of the rung that is done.
         all_rows: Training rows that there are.
+        seeds: Runs that each candidate is to have.
         seconds: What is left of the budget.
         places: How many runs go on at once.
     """
@@ -54,9 +64,9 @@ def next_rung(
         names = tuple(ranked[:kept])
         share = seconds / rungs_to_come(kept)
         for more in larger(rows, all_rows):
-            predicted = sum(cost(name, more) for name in names) / places
+            predicted = seeds * sum(cost(name, more) for name in names) / places
             if predicted <= share:
-                return Rung(more, names, predicted)
+                return Rung(more, names, seeds, predicted)
     return None
 
 

@@ -46,7 +46,10 @@ class AuditionPlan(Section):
         max_length=1000, description="What each candidate sets, by path."
     )
     seeds: int = Field(
-        DEFAULT_SEEDS, ge=1, le=100, description="Runs of each candidate in a rung, seeds 0, 1, …"
+        DEFAULT_SEEDS,
+        ge=1,
+        le=100,
+        description="Runs of each candidate in a rung, seeds 0, 1, …; one in the first of several.",
     )
     budget: float = Field(
         DEFAULT_BUDGET, gt=0, le=1e9, description="Seconds that all of it may take."
@@ -73,19 +76,19 @@ class AuditionPlan(Section):
         return f"{slug(Path(self.case).stem)[:40]}-audition-{digest}"
 
     def first_rung(self, all_rows: int, classes: int) -> Rung:
-        """Returns the rung that all candidates stand on.
+        """Returns the rung that all candidates stand on: cheap, unless it has all the rows.
 
         Args:
             all_rows: Training rows that there are.
             classes: Classes of the task, 0 where it has none.
         """
-        rows = self.first_rows or max(ROWS_TO_BEGIN, ROWS_PER_CLASS * classes)
-        return Rung(min(rows, all_rows), tuple(self.names))
+        rows = min(self.first_rows or max(ROWS_TO_BEGIN, ROWS_PER_CLASS * classes), all_rows)
+        return Rung(rows, tuple(self.names), 1 if rows < all_rows else self.seeds)
 
     def runs_of(self, rung: Rung) -> Iterator[tuple[str, Parameters]]:
         """Yields the parameters of each run of a rung, with the candidate that it is of."""
         for name in rung.candidates:
-            for seed in range(self.seeds):
+            for seed in range(rung.seeds):
                 own = {**self.parameters, **self.names[name], **HELD_BACK}
                 yield name, {**own, ROWS: rung.rows, "seed": seed}
 

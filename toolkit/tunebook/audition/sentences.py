@@ -9,6 +9,7 @@ from tunebook.evaluation.wording import words
 from tunebook.progress import duration
 
 if TYPE_CHECKING:
+    from tunebook.audition.halving import Rung
     from tunebook.audition.reading import Audition, RungResult
 
 
@@ -21,7 +22,7 @@ def summary(audition: Audition) -> Iterator[str]:
     yield _best(last)
     yield from _others(audition, last)
     yield _stands_on(audition, last)
-    if audition.plan.seeds == 1:
+    if last.tried.rung.seeds == 1:
         yield "Each candidate had one seed: how far another one would lie is not known."
     yield (
         "These are validation scores, and the best of several is partly the luckiest: run the one "
@@ -32,9 +33,14 @@ def summary(audition: Audition) -> Iterator[str]:
 def rung_heading(audition: Audition, rung: RungResult) -> str:
     """Returns what a rung is, in a line."""
     tried = rung.tried.rung
-    seeds = audition.plan.seeds
-    runs = f"{len(tried.candidates)} candidates, {seeds} seed{'s' if seeds > 1 else ''} each"
-    return f"rung {rung.number}: {runs}, {tried.rows:,} of {audition.file.all_rows:,} training rows"
+    rows = f"{tried.rows:,} of {audition.file.all_rows:,} training rows"
+    return f"rung {rung.number}: {counted(tried)}, {rows}"
+
+
+def counted(rung: Rung) -> str:
+    """Returns how many candidates a rung has, and runs of each."""
+    seeds = f"{rung.seeds} seed{'s' if rung.seeds > 1 else ''}"
+    return f"{len(rung.candidates)} candidates, {seeds} each"
 
 
 def begins(audition: Audition) -> str:

@@ -58,7 +58,14 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no s
     metavar="TIME",
     help="Wall time of all of it, such as 15m or 2h.",
 )
-@click.option("--seeds", type=int, default=2, show_default=True, metavar="N", help="Of each rung.")
+@click.option(
+    "--seeds",
+    type=int,
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Runs of each candidate, after the first rung.",
+)
 @click.option(
     "--first-rows", type=int, metavar="N", help="Training rows of the first rung (default: few)."
 )
@@ -237,6 +244,7 @@ def _next_commands(settings: Settings, audition: Audition) -> list[str]:
 
 
 def _dry_run(opened: Opened) -> Answer:
+    from tunebook.audition.sentences import counted
     from tunebook.progress import duration
 
     file = opened.file
@@ -245,8 +253,7 @@ def _dry_run(opened: Opened) -> Answer:
     lines = [
         f"audition {opened.folder.batch_id}: {len(file.plan.candidates)} candidates, "
         f"budget {duration(file.plan.budget)}, {duration(file.spent)} used",
-        f"{begun}: {len(rung.candidates)} candidates, {file.plan.seeds} seeds each, on "
-        f"{rung.rows:,} of {file.all_rows:,} training rows",
+        f"{begun}: {counted(rung)}, on {rung.rows:,} of {file.all_rows:,} training rows",
         "",
         *(f"{name}" for name in rung.candidates),
         *(f"left out: {name}, {why}" for name, why in file.left_out.items()),
@@ -260,7 +267,7 @@ def _dry_run(opened: Opened) -> Answer:
         "budget_seconds": file.plan.budget,
         "spent_seconds": round(file.spent, 1),
         "candidates": {name: dict(each) for name, each in file.plan.names.items()},
-        "rung": {"rows": rung.rows, "candidates": list(rung.candidates)},
+        "rung": {"rows": rung.rows, "seeds": rung.seeds, "candidates": list(rung.candidates)},
         "left_out": dict(file.left_out),
         "notes": list(opened.prepared.notes),
     }

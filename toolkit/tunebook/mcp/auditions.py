@@ -101,6 +101,6 @@ def _told(opened: Opened) -> dict[str, Any]:
         "budget_seconds": file.plan.budget,
         "spent_seconds": round(file.spent, 1),
         "ended": file.ended,
-        "rung": {"rows": rung.rows, "candidates": list(rung.candidates)},
+        "rung": {"rows": rung.rows, "seeds": rung.seeds, "candidates": list(rung.candidates)},
         "left_out": dict(file.left_out),
     }

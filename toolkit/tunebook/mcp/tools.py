@@ -286,7 +286,9 @@ class Tools:
         ] = [],  # noqa: B006
         parameters: Parameters = {},  # noqa: B006
         budget_seconds: Annotated[float, Field(gt=0, description="For all of it.")] = 1800.0,
-        seeds: Annotated[int, Field(ge=1, le=100, description="Runs of each in a rung.")] = 2,
+        seeds: Annotated[
+            int, Field(ge=1, le=100, description="Runs of each, after the first rung.")
+        ] = 2,
         first_rows: Annotated[
             int | None, Field(ge=2, description="Training rows of the first rung; few by default.")
         ] = None,
