@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def save_audition(
     done: bool = True,
     ended: bool = True,
     seconds: float = 60.0,
+    elsewhere: Collection[str] = (),
 ) -> BatchFolder:
     """Writes an audition.
 
@@ -42,6 +43,7 @@ def save_audition(
         done: Whether nothing more is to be run in the last rung.
         ended: Whether the audition has come to its end.
         seconds: What each rung has taken.
+        elsewhere: Candidates that were judged on other texts.
     """
     plan = audition_plan(*next(iter(rungs.values())))
     folder = BatchFolder(runs_dir / "batches" / f"{plan.title}-0")
@@ -62,7 +64,12 @@ def save_audition(
                 log.append(Change(key, "failed", None, error))
                 continue
             made = add_run(
-                folder.path, parameters, skill=skill, seconds=10 * skill, split="validation"
+                folder.path,
+                parameters,
+                skill=skill,
+                seconds=10 * skill,
+                split="validation",
+                test=int(name in elsewhere),
             )
             log.append(Change(key, "running", made.run))
             log.append(Change(key, "succeeded"))

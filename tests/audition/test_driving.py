@@ -156,6 +156,18 @@ def test_who_fails_is_out_and_the_others_go_on(case: str, tmp_path: Path) -> Non
     assert standings["broken"] == rung.failed["broken"]
 
 
+def test_what_another_process_has_done_meanwhile_is_not_forgotten(
+    case: str, tmp_path: Path
+) -> None:
+    host = PluginHost()
+    content = {"case": case, "candidates": CANDIDATES[1:], "seeds": 1, "first_rows": 126}
+    opened = open_audition(host, make_audition_plan(host, content), tmp_path / "runs")
+    done = tb.run_audition(case, CANDIDATES[1:], seeds=1, first_rows=126)
+    late = carry_out(host, opened)
+    assert late.ran == 0
+    assert late.audition.file == done.file
+
+
 def test_one_process_at_a_time(case: str, tmp_path: Path) -> None:
     host = PluginHost()
     content = {"case": case, "candidates": CANDIDATES, "seeds": 1, "first_rows": 8}

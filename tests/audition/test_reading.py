@@ -70,10 +70,20 @@ def test_its_sentences_claim_what_the_tests_say(audition: tb.Audition) -> None:
     assert "for its score on the test rows, which nothing here has seen" in said
 
 
+def test_who_was_judged_on_other_texts_is_out_with_the_reason(tmp_path: Path) -> None:
+    folder = save_audition(
+        tmp_path, {256: {"full": 1.0, "lora": 1.0, "ia3": 3.0}}, elsewhere=("ia3",)
+    )
+    audition = tb.load_audition(folder.path)
+    assert {*audition.rungs[0].rows} == {"full", "lora"}
+    assert "scored on other texts" in audition.rungs[0].failed["ia3"]
+    assert audition.winner != {"strategy": "ia3"}
+
+
 def test_a_comparison_short_of_all_rows_says_so(tmp_path: Path) -> None:
     folder = save_audition(tmp_path, RUNGS, all_rows=5000)
     said = " ".join(tb.load_audition(folder.path).sentences())
-    assert "The case has 5,000 training rows, and the comparison had got to 1,000" in said
+    assert "The case has 5,000 training rows, and the budget was enough to compare on 1,000" in said
 
 
 def test_a_rung_under_way_decides_nothing(tmp_path: Path) -> None:

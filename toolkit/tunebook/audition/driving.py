@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.audition.costs import Costs
-from tunebook.audition.folder import AuditionFile
+from tunebook.audition.folder import AuditionFile, is_audition
 from tunebook.audition.halving import Rung, next_rung
-from tunebook.audition.opening import Opened, batch_of, open_audition
+from tunebook.audition.opening import Opened, batch_of, open_audition, taken_up
 from tunebook.audition.plan import (
     DEFAULT_BUDGET,
     DEFAULT_SEEDS,
@@ -78,7 +78,9 @@ def carry_out(
     except OSError as error:
         raise MachineError(write_problem(folder.path, error)) from error
     with owned(folder.path, AUDITIONS):
-        return _Going(host, opened, opened.file, listeners, tell).run()
+        # whoever had it until now may have got further since it was opened
+        file = taken_up(folder, opened.file.plan) if is_audition(folder) else opened.file
+        return _Going(host, opened, file, listeners, tell).run()
 
 
 @dataclass

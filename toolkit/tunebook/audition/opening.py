@@ -66,12 +66,7 @@ def open_audition(
     config = executor_config(host, executor)
     host.require("executor", host.get("executor", config.kind))
     before = _before(plan, runs_dir)
-    if before is None:
-        file = _begin(host, plan, left_out or {})
-    else:
-        known = read_audition(before)
-        more = plan.budget > known.plan.budget
-        file = replace(known, plan=plan, ended=known.ended and not more)
+    file = _begin(host, plan, left_out or {}) if before is None else taken_up(before, plan)
     files = tuple(plugin_files)
     prepared = prepare_batch(host, batch_of(host, file, executor), runs_dir, plugin_files=files)
     return Opened(file, prepared, before is not None, executor, files)
@@ -86,6 +81,17 @@ def write_audition(opened: Opened) -> None:
     """
     write_batch(opened.prepared)
     opened.file.write(opened.folder)
+
+
+def taken_up(folder: BatchFolder, plan: AuditionPlan) -> AuditionFile:
+    """Returns what is known of an audition that was begun before; a larger budget opens it again.
+
+    Raises:
+        ConfigError: Its file is damaged or too new.
+    """
+    known = read_audition(folder)
+    more = plan.budget > known.plan.budget
+    return replace(known, plan=plan, ended=known.ended and not more)
 
 
 def _before(plan: AuditionPlan, runs_dir: Path) -> BatchFolder | None:

@@ -35,7 +35,7 @@ class RungResult:
         number: From 1.
         table: Its candidates ranked on the validation rows; None before the first has a result.
         rows: By candidate, its row of the table; the best first.
-        failed: By candidate without any result, why.
+        failed: By candidate without a result that could be compared, why.
     """
 
     number: int
@@ -148,11 +148,9 @@ class Audition(Batch):
         table = tables[0] if tables else None
         by_setting = {_setting(entry): names[entry.key] for entry in entries}
         rows = {by_setting[name_of(row.setting)]: row for row in (table.rows if table else ())}
-        failed = {
-            names[e.key]: _why(e)
-            for e in entries
-            if e.state == "failed" and names[e.key] not in rows
-        }
+        without = {e.key: _why(e) for e in entries if e.state == "failed"}
+        without |= {each.entry.key: each.reason for each in (table.unranked if table else ())}
+        failed = {names[key]: why for key, why in without.items() if names[key] not in rows}
         return RungResult(number, tried, table, rows, failed)
 
     def lines(self) -> list[Line]:

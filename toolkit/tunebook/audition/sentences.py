@@ -93,8 +93,9 @@ def _stands_on(audition: Audition, last: RungResult) -> str:
     spent = f"{budget(audition)} were used"
     if rows >= whole:
         return f"That is on all training rows; {spent}."
-    how = "when time was up" if audition.file.ended else "so far"
+    if not audition.file.ended:
+        return f"So far it has got to {rows:,} of {whole:,} training rows; {spent}."
     return (
-        f"The case has {whole:,} training rows, and the comparison had got to {rows:,} {how}: the "
-        f"order may be another one there; {spent}."
+        f"The case has {whole:,} training rows, and the budget was enough to compare on {rows:,}: "
+        f"on all of them the order may be another one, and a larger budget goes on; {spent}."
     )
