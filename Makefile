@@ -47,7 +47,7 @@ lint: $(VENV)/.dev
 SAME_ON_TF5 := $(wildcard tests/plugins/test_dask*) \
   $(filter-out tests/notebooks/test_cases.py,$(wildcard tests/notebooks/test_*.py)) \
   $(wildcard tests/testing/test_broken_* tests/testing/test_check_*) \
-  tests/batch tests/kernels tests/cache tests/cli tests/config tests/docs tests/errors \
+  tests/audition tests/batch tests/kernels tests/cache tests/cli tests/config tests/docs tests/errors \
   tests/examples tests/handles tests/host tests/mcp_server tests/planning tests/templates \
   tests/widgets
 test-tf5: .venv-tf5/.core

@@ -40,6 +40,7 @@ def add_run(
     noise=None,
     tasks=(),
     make_report=None,
+    split="test",
 ):
     """Writes one finished run into a batch's folder and returns its entry.
 
@@ -50,6 +51,7 @@ def add_run(
         test: Which test set it is scored on.
         noise: Seed of what is random about the model; by default that of its parameters.
         tasks: Names of tasks, each as good as the run.
+        split: What the report says the rows to be.
     """
     key = hashlib.sha256(json.dumps([case, parameters]).encode()).hexdigest()[:12]
     noise = int(key[:6], 16) if noise is None else noise
@@ -60,6 +62,7 @@ def add_run(
         name: write(run.of_task(name), skill, rows, test, grouped, noise + number)
         for number, name in enumerate(tasks or ("",))
     }
+    reports = {name: each.model_copy(update={"split": split}) for name, each in reports.items()}
     validation = skill / 2 if validation is None else validation
     report = reports.get("")
     record = RunRecord(

@@ -62,7 +62,7 @@ def test_versions_agree() -> None:
 def test_public_names_are_importable() -> None:
     import tunebook
 
-    assert len(tunebook.__all__) == 22
+    assert len(tunebook.__all__) == 25
     assert all(getattr(tunebook, name) for name in tunebook.__all__)
     assert set(tunebook.__all__) <= set(dir(tunebook))
 

@@ -144,7 +144,7 @@ def test_runs_on_other_test_rows_are_not_compared(tmp_path: Path, entries: list[
     (table,) = written(tmp_path, entries)["tables"]
     assert [row["parameters"]["strategy"] for row in table["rows"]] == ["full", "lora", "ia3"]
     assert [each["key"] for each in table["unranked"]] == [entries[-1].key]
-    assert "other test texts" in table["unranked"][0]["reason"]
+    assert "other texts or classes" in table["unranked"][0]["reason"]
 
 
 def test_seeds_with_test_rows_of_their_own_are_paired_by_seed(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ CALLS: dict[str, tuple[str, int]] = {
     "control": ("control last pause --dry-run", 2),
     "batch": ("batch tiny.json --grid seed=1..3 --dry-run", 0),
     "batches": ("batches", 0),
+    "audition": ("audition tiny.json --grid strategy=full,lora --dry-run", 0),
     "resume": ("resume last --dry-run", 2),
     "rerun": ("rerun last --dry-run", 2),
     "leaderboard": ("leaderboard no-such-batch --dry-run", 2),
@@ -134,7 +135,7 @@ def objects(name: str, stdout: str) -> list[dict[str, Any]]:
 
 def test_the_table_is_whole() -> None:
     assert {*CALLS} == {*commands()}
-    assert len(CALLS) == 45
+    assert len(CALLS) == 46
     assert {*STREAMS} <= {*CALLS}
     assert {*CALLS} > READS
 

@@ -36,7 +36,7 @@ def running(workspace: Workspace) -> RunDirectory:
 def test_every_tool_has_a_method_and_says_what_it_does() -> None:
     methods = {name for name in vars(Tools) if not name.startswith("_")}
     assert methods == {*TOOLS}
-    assert len(TOOLS) == 12
+    assert len(TOOLS) == 13
     assert all(len(vars(Tools)[name].__doc__.split()) > 8 for name in TOOLS)
 
 
@@ -229,6 +229,18 @@ def test_a_batch_is_checked_before_anything_is_written(call: Call, folder: Path)
     assert not (folder / "runs").exists()
 
 
+def test_an_audition_is_checked_before_anything_is_written(call: Call, folder: Path) -> None:
+    told = call("audition", case="tiny.json", first_rows=8, dry_run=True)
+    assert told["rung"]["rows"] == 8
+    assert len(told["rung"]["candidates"]) + len(told["left_out"]) >= 14
+    wrong = call("audition", case="tiny.json", candidates=[{"strategy": "full"}])
+    assert code_of(wrong) == "audition.candidates"
+    assert code_of(call("audition")) == "mcp.argument"
+    assert code_of(call("audition", case="x", audition="y")) == "mcp.argument"
+    assert code_of(call("audition", case="nope")) == "case.unknown"
+    assert not (folder / "runs").exists()
+
+
 def test_only_the_server_names_plugins(folder: Path) -> None:
     pytest.importorskip("mcp.server", reason="needs the extra mcp")
     (folder / "mine.py").write_text("raise SystemExit('never')\n")
@@ -262,3 +274,29 @@ def test_a_batch_goes_on_by_itself_and_is_ranked(call: Call, workspace: Workspac
     record = call("results", run=ranked["groups"][0]["rows"][0]["run_id"])
     assert {"scores", "baselines", "differences"} <= record["tasks"][""].keys()
     assert not any(str(workspace.root) in path for path in record["files"].values())
+
+
+@pytest.mark.slow
+def test_an_audition_goes_on_by_itself_and_is_looked_at(call: Call) -> None:
+    wanted = {
+        "case": "tiny.json",
+        "candidates": [{"strategy": "full"}, {"strategy": "feature_extraction"}],
+        "parameters": {"preset": "smoke"},
+        "seeds": 1,
+        "budget_seconds": 240,
+    }
+    begun = call("audition", **wanted)
+    assert begun["started"] is True
+    assert call("audition", **wanted)["audition"] == begun["audition"]
+    deadline = time.monotonic() + 240
+    told = call("audition", audition=begun["audition"])
+    while not told["ended"] and time.monotonic() < deadline:
+        time.sleep(0.5)
+        told = call("audition", audition=begun["audition"])
+    assert told["ended"], told
+    assert told["winner"] in wanted["candidates"]
+    assert told["split"] == "validation"
+    assert len(told["rungs"][0]["candidates"]) == 2
+    assert "rungs" in told["untrusted"]["keys"]
+    again = call("audition", audition=begun["audition"], resume=True)
+    assert again["audition"] == begun["audition"]

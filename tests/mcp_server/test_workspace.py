@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from example_audition import save_audition
 from mcp_server_help import caller, code_of, write_case
+from tunebook.audition.folder import FILE
 from tunebook.batch.folder import BatchFolder
 from tunebook.batch.opening import prepare_batch, write_batch
 from tunebook.batch.plan import make_batch_plan
@@ -192,6 +194,26 @@ def test_a_batch_is_named_by_its_id_alone(call: Any, name: str) -> None:
     assert code_of(told) == ("batch.unknown" if name else "mcp.argument")
 
 
+def test_an_audition_names_nothing_outside(call: Any, folder: Path, workspace: Workspace) -> None:
+    out = {"strategy": "full", "data.path": "../secret.csv"}
+    told = call("audition", case="tiny.json", candidates=[out, {"strategy": "lora"}])
+    assert code_of(told) == "mcp.outside_workspace"
+    told = call("audition", case="../tiny.json")
+    assert code_of(told) == "mcp.outside_workspace"
+    assert not workspace.runs_dir.exists()
+    audition = save_audition(workspace.runs_dir, {256: {"full": 2.0, "ia3": 0.3}})
+    assert call("audition", audition=audition.batch_id)["winner"] == {"strategy": "full"}
+    content = json.loads((audition.path / FILE).read_text())
+    content["plan"]["candidates"][0] = out
+    (audition.path / FILE).write_text(json.dumps(content))
+    told = call("audition", audition=audition.batch_id, resume=True)
+    assert code_of(told) == "mcp.outside_workspace"
+    (audition.path / FILE).unlink()
+    (audition.path / FILE).symlink_to(folder.parent / "audition.json")
+    told = call("audition", audition=audition.batch_id)
+    assert code_of(told) == "mcp.outside_workspace"
+
+
 def test_runs_lie_inside(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"mcp\.outside_workspace"):
         Workspace.opened(folder, folder.parent / "runs")
@@ -214,6 +236,7 @@ def test_a_server_that_only_reads(folder: Path) -> None:
         ask("run_start", case="tiny.json"),
         ask("run_control", run="last", action="stop"),
         ask("batch", plan={"cases": ["tiny.json"]}),
+        ask("audition", case="tiny.json"),
     ):
         assert code_of(told) == "mcp.read_only"
     assert ask("validate", case="tiny.json")["valid"]

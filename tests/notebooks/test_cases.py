@@ -19,7 +19,7 @@ from tunebook.records import RunDirectory
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CASES = PluginHost().names("case")
-TUTORIALS = ["compare_batch", "write_a_plugin"]
+TUTORIALS = ["choose_a_strategy", "compare_batch", "write_a_plugin"]
 """Notebooks that are no case."""
 NEEDS_ADAPTERS = ("licence_rules", "multilingual_sentiment")
 HERE = [

@@ -289,6 +289,13 @@ def test_another_case_is_an_error(stopped: RunDirectory, monkeypatch: pytest.Mon
     assert RESUME not in os.environ
 
 
+def test_a_setting_that_came_later_is_no_other_case(stopped: RunDirectory) -> None:
+    content = stopped.read_case()
+    del content["evaluation"]["split"]
+    stopped.case_file.write_text(json.dumps(content))
+    assert resume_run(stopped, HOST, listeners=[]).record.status == "succeeded"
+
+
 def test_a_damaged_case_is_an_error(stopped: RunDirectory) -> None:
     stopped.case_file.write_text("{")
     with pytest.raises(ConfigError) as caught:

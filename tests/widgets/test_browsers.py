@@ -9,15 +9,19 @@ import pytest
 
 import tiny
 import tunebook as tb
+from example_audition import save_audition
 from example_batch import add_run, regression, save
+from tunebook.audition.folder import read_audition
 from tunebook.batch.folder import BatchLog
 from tunebook.batch.states import Change
 from tunebook.errors import ConfigError
 from tunebook.host import PluginHost
+from tunebook.ownership import AUDITIONS, owned
 from tunebook.records import RunDirectory
 from tunebook.runner import run_case
 from tunebook.runs import Run
 from tunebook.schema import CaseSchema
+from tunebook.widgets.audition_view import AuditionView
 from tunebook.widgets.batch_view import BatchView
 from tunebook.widgets.browse import VIEWS
 from tunebook.widgets.data_browser import DataBrowser
@@ -48,7 +52,7 @@ def test_each_thing_has_its_view(tiny_bert: Path, tmp_path: Path) -> None:
     run, other = finished(tmp_path), finished(tmp_path, parameters={"seed": 1})
     views = [tb.browse(dataset(tiny_bert)), tb.browse(run), tb.browse([run, other])]
     assert [type(view) for view in views] == [DataBrowser, ErrorBrowser, RunComparison]
-    assert len(VIEWS) == 4
+    assert len(VIEWS) == 5
     for thing in (7, [], ["last"], [run, "last"]):
         with pytest.raises(ConfigError) as caught:
             tb.browse(thing)  # type: ignore[arg-type]
@@ -164,7 +168,7 @@ def test_runs_side_by_side(trained: list[Run]) -> None:
     assert {*view.table._found["who is right"]} <= {"first", "other", "neither"}
     assert "on the same resamples" in view._difference.value
     view.other.value = elsewhere.id
-    assert "scored on the same test texts" in view._difference.value
+    assert "scored on the same texts" in view._difference.value
     assert view.table._found.empty
 
 
@@ -193,6 +197,28 @@ def test_a_batch_shows_how_it_stands_and_what_leads(tmp_path: Path) -> None:
     view.refresh()
     assert "10 of 10" in view.still()
     assert not view.going_on
+    view.close()
+    assert not view._thread.is_alive()
+
+
+def test_an_audition_is_followed_from_rung_to_rung(tmp_path: Path) -> None:
+    rungs = {256: {"full": 2.0, "lora": 1.0, "ia3": 0.3}, 1000: {"full": 2.0, "lora": 1.0}}
+    folder = save_audition(tmp_path, rungs, done=False, ended=False)
+    view = tb.browse(tb.load_audition(folder.path))
+    assert isinstance(view, AuditionView)
+    shown = view.still()
+    assert 'aria-label="budget of' in shown
+    assert "2 min 00 s of 30 min 00 s" in shown
+    assert shown.count("<svg role") == 5
+    assert "so far" in shown
+    assert not view.going_on  # nobody holds it
+    with owned(folder.path, AUDITIONS):
+        assert view.going_on  # though no run is under way
+    read_audition(folder).with_last(done=True, seconds=90.0).write(folder)
+    view.refresh()
+    assert "so far" not in view.still()
+    assert "Best: full" in view.still()
+    assert "2 min 30 s of 30 min 00 s" in view.still()
     view.close()
     assert not view._thread.is_alive()
 

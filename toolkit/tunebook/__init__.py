@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tunebook.audition.driving import run_audition
+    from tunebook.audition.reading import Audition, load_audition
     from tunebook.batch.reading import Batch, load_batch, run_batch
     from tunebook.cases import load_case
     from tunebook.config import CaseConfig, PluginConfig
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tunebook.widgets.live import LiveRun, attach, start
 
 _HOMES = {
+    "Audition": "tunebook.audition.reading",
     "Batch": "tunebook.batch.reading",
     "CaseConfig": "tunebook.config",
     "PluginConfig": "tunebook.config",
@@ -37,12 +40,14 @@ _HOMES = {
     "configure": "tunebook.widgets.form",
     "find_learning_rate": "tunebook.rates",
     "hookimpl": "tunebook.specs",
+    "load_audition": "tunebook.audition.reading",
     "load_batch": "tunebook.batch.reading",
     "load_case": "tunebook.cases",
     "load_classifier": "tunebook.export",
     "load_dataset": "tunebook.data.loading",
     "load_run": "tunebook.runs",
     "resume_run": "tunebook.runner",
+    "run_audition": "tunebook.audition.driving",
     "run_batch": "tunebook.batch.reading",
     "run_case": "tunebook.runner",
     "start": "tunebook.widgets.live",
@@ -51,6 +56,7 @@ _HOMES = {
 """Public names and where they live; a name is imported when it is first used."""
 
 __all__ = [
+    "Audition",
     "Batch",
     "CaseConfig",
     "LiveRun",
@@ -63,12 +69,14 @@ __all__ = [
     "configure",
     "find_learning_rate",
     "hookimpl",
+    "load_audition",
     "load_batch",
     "load_case",
     "load_classifier",
     "load_dataset",
     "load_run",
     "resume_run",
+    "run_audition",
     "run_batch",
     "run_case",
     "start",

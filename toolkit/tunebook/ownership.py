@@ -26,6 +26,9 @@ RUNS, LAUNCHES, STARTS = ".running.json", ".launched.json", ".starting.json"
 """Names of the files: of the process that runs the case, of the one that has launched it, and of
 one that has been started to launch it."""
 
+AUDITIONS = ".audition.json"
+"""Name of the file of the process that carries an audition out."""
+
 DETACHED = ".detached.json"
 """Name of the file that remembers a process that was started apart, which may be signalled."""
 
@@ -36,11 +39,11 @@ SILENT_SECONDS = 120.0
 
 @contextlib.contextmanager
 def owned(folder: Path, name: str) -> Iterator[None]:
-    """Owns a run, for the while.
+    """Owns a run, or an audition, for the while.
 
     Args:
-        folder: The run's.
-        name: `RUNS` or `LAUNCHES`.
+        folder: Where it lies.
+        name: `RUNS`, `LAUNCHES` or `AUDITIONS`.
 
     Raises:
         ConfigError: Somebody else owns it.
@@ -100,7 +103,12 @@ def is_starting(folder: Path) -> bool:
 
 def is_launched(folder: Path) -> bool:
     """Whether the process that has launched a run lives, which has the last word on it."""
-    return _living(folder, LAUNCHES) is not None
+    return is_owned(folder, LAUNCHES)
+
+
+def is_owned(folder: Path, name: str) -> bool:
+    """Whether the process lives that owns a folder under this name, see `owned`."""
+    return _living(folder, name) is not None
 
 
 def end_detached(folder: Path) -> bool:

@@ -67,7 +67,8 @@ class RunRecord(Part):
         peak_memory_mb: Largest resident set of the process during the run.
         parameters: Trainable and total numbers, and the share.
         precision: What was computed in, and why.
-        report: The result on the test split, None until there is one, or where there are tasks.
+        report: The result on the split that the run is judged on, None until there is one, or
+            where there are tasks.
         tasks: Data and results by task, where several share the model.
         kernel: The kernel that it ran in (`kind`: warm or cold) and why; empty without one.
         code: SHA-256 of the source of tunebook and of what its plugins are in, by package or file.

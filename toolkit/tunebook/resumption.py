@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from tunebook.config import CaseConfig
 from tunebook.errors import ConfigError, Problem, shorten
@@ -52,12 +55,14 @@ def finished(directory: RunDirectory) -> bool:
 
 
 def check_same_case(directory: RunDirectory, case: CaseConfig) -> None:
-    """Compares a case with that of a run.
+    """Compares a case with that of a run, which has settings that came later at their defaults.
 
     Raises:
         ConfigError: They differ, or the run's is damaged.
     """
     before, now = directory.read_case(), case.to_json_dict()
+    with suppress(ValidationError):  # such as of a plugin that is another one now
+        before = type(case).model_validate(before).to_json_dict()
     problems = [
         Problem(
             "resume.case_changed",

@@ -310,19 +310,20 @@ class Execution(Journal):
         }
 
     def evaluate(self, task: str, subject: Subject, prepared: Prepared) -> EvalReport:
-        """Scores the test split of a task, once, beside the baselines."""
+        """Scores the split that a task is judged on, once, beside the baselines."""
         dataset, case = subject.dataset, subject.case
+        split = case.evaluation.split
         place = self.directory.of_task(task)
         place.path.mkdir(parents=True, exist_ok=True)
         logits = predict_logits(
             prepared.model,
-            subject.inputs("test", prepared),
+            subject.inputs(split, prepared),
             case.training.eval_batch_size,
             subject.precision,
         )
         form = dataset.form
-        predictions = form.predictions(dataset.targets("test"), form.decode(logits))
-        frame = predictions_frame(dataset.split("test"), predictions, form)
+        predictions = form.predictions(dataset.targets(split), form.decode(logits))
+        frame = predictions_frame(dataset.split(split), predictions, form)
         write_predictions(frame, form, place.predictions, place.errors)
         named = f"predictions of {task}" if task else "predictions"
         self.tell_outputs({named: frame_sha256(frame)})
@@ -330,9 +331,9 @@ class Execution(Journal):
             predictions,
             metrics=[self.host.create("metric", m) for m in case.metrics],
             baselines=_baselines(dataset, case, self.shared),
-            groups=dataset.groups("test"),
+            groups=dataset.groups(split),
             config=case.evaluation,
-            split="test",
+            split=split,
             grouped=dataset.grouped,
             seed=case.seed,
         )
@@ -375,7 +376,7 @@ def _baselines(dataset: Dataset, case: CaseConfig, shared: SharedWork) -> list[A
     return fit_baselines(
         texts_of(train_rows[original]),
         dataset.targets("train")[original],
-        texts_of(dataset.split("test")),
+        texts_of(dataset.split(case.evaluation.split)),
         dataset.form,
         names=case.evaluation.baselines,
         tfidf_features=case.evaluation.tfidf_features,

@@ -71,7 +71,7 @@ class Run:
 
     @property
     def report(self) -> EvalReport:
-        """The result on the test split.
+        """The result on the split that the run is judged on, by default the test split.
 
         Raises:
             ValueError: The run has none, since it did not succeed.
@@ -132,11 +132,11 @@ class Run:
         names = list(self.report.scores)
         return pd.DataFrame(
             {title: [str(scores[n]) for n in names] for title, scores in columns.items()},
-            index=pd.Index(names, name="test score"),
+            index=pd.Index(names, name=f"{self.report.split} score"),
         )
 
     def differences(self) -> pd.DataFrame:
-        """Returns this model minus each baseline, from paired resamples of the test split."""
+        """Returns this model minus each baseline, from paired resamples of the same rows."""
         import pandas as pd
 
         rows = [
@@ -146,7 +146,7 @@ class Run:
         return pd.DataFrame(rows).round(3)
 
     def compare(self, other: Run, host: PluginHost | None = None) -> pd.DataFrame:
-        """Returns this run minus another one, from paired resamples of the same test split.
+        """Returns this run minus another one, from paired resamples of the same rows.
 
         Args:
             other: The run that is subtracted.
@@ -181,7 +181,7 @@ class Run:
         return pd.DataFrame(rows).set_index("score").round(3)
 
     def saved(self, table: Path) -> pd.DataFrame:
-        """Reads a table about the test texts, such as the predictions.
+        """Reads a table about the texts that the run is judged on, such as the predictions.
 
         Raises:
             ConfigError: The run has several tasks (use `task`), or no result.

@@ -244,6 +244,14 @@ class Bootstrap(Section):
 class EvaluationConfig(Section):
     """What is reported."""
 
+    split: Literal["test", "validation"] = Field(
+        "test",
+        description=(
+            "Which rows the result is about. `validation` leaves the test rows unseen, for "
+            "choosing between models; its scores are somewhat too good to be reported, since the "
+            "best step was chosen on the same rows."
+        ),
+    )
     primary: str = Field(
         "macro_f1",
         description=(

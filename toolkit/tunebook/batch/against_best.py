@@ -41,13 +41,13 @@ def compare_with_best(
     corrected = dict(zip(p_values, holm([*p_values.values()]), strict=True))
     for run in best.runs:
         run.of.forget()
-    return [replace(best, verdict=f"best on {by}")] + [
+    return [replace(best, verdict=f"best on {best_on(by, _split(best))}")] + [
         replace(
             row,
             difference=apart[n],
             p=p_values.get(n),
             p_corrected=corrected.get(n),
-            verdict=_verdict(apart[n], corrected.get(n), lower, 1 - level, n),
+            verdict=_verdict(apart[n], corrected.get(n), lower, 1 - level, n, _split(best)),
         )
         for n, row in enumerate(others)
     ]
@@ -89,6 +89,15 @@ def paired_runs(
     return pairs
 
 
+def best_on(by: By, split: str) -> str:
+    """Returns which scores an order is made by; `test` stands for the split of the runs."""
+    return split if by == "test" else by
+
+
+def _split(row: Row) -> str:
+    return row.runs[0].of.report.split
+
+
 def _difference(row: Row, best: Row, level: float) -> Estimate | None:
     ours, theirs = shared(row.scores, best.scores)
     return difference(ours, theirs, level) if ours else None
@@ -119,12 +128,13 @@ def _randomised(pairs: Sequence[tuple[Finished, Finished]], scorer: Scorer, scor
 
 
 def _verdict(
-    apart: Estimate | None, p: float | None, lower: bool, error_rate: float, place: int
+    apart: Estimate | None, p: float | None, lower: bool, error_rate: float, place: int, split: str
 ) -> str:
     if apart is None:
-        return "no test texts in common with the best"
+        return f"no {split} texts in common with the best"
     if p is None:
         return f"not tested: beyond the first {TESTED}" if place >= TESTED else "not tested"
     if p >= error_rate:
         return NOT_APART
-    return "worse than the best" if (apart.value > 0) == lower else "better on test than the best"
+    worse = (apart.value > 0) == lower
+    return "worse than the best" if worse else f"better on {split} than the best"

@@ -69,7 +69,10 @@ def to_json(results: Results) -> dict[str, Any]:
 def _table(table: Table, folder: Path) -> dict[str, Any]:
     keep = ("case", "task", "score", "lower_is_better", "by", "level", "unit", "units")
     return {
-        **{name: getattr(table, name) for name in (*keep, "test_rows", "test_sets", "tests")},
+        **{
+            name: getattr(table, name)
+            for name in (*keep, "split", "test_rows", "test_sets", "tests")
+        },
         "varied": list(table.varied),
         "constant": dict(table.constant),
         "rows": [_row(row, folder) for row in table.rows],

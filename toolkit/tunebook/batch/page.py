@@ -58,6 +58,8 @@ def _table(table: Table, content: Any, folder: Path) -> dict[str, Any]:
         "direction": "lower is better" if table.lower_is_better else "higher is better",
         "level": f"{table.level:.0%}",
         "by": table.by,
+        "split": table.split,
+        "judged": table.judged,
         "unit": table.unit,
         "summary": [*summary(table)],
         "notes": [*notes(table)],

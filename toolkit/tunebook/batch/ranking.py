@@ -28,7 +28,7 @@ LEVEL = 0.95
 """Of the intervals, where the reports of the runs don't agree on one."""
 
 OTHER_ROWS = (
-    "scored on other test texts or classes than the ranked runs, so that a difference could be "
+    "scored on other texts or classes than the ranked runs, so that a difference could be "
     "one of the texts"
 )
 
@@ -67,6 +67,7 @@ def rank(
         varied=varied_of(entries),
         constant=constant_of(entries),
         rows=tuple(rows),
+        split=reports[0].split if reports else "test",
         unit=reports[0].resampled if reports else "row",
         units=reports[0].units if reports else 0,
         test_rows=reports[0].rows if reports else 0,

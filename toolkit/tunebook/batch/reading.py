@@ -88,7 +88,7 @@ class Batch:
         seeds = {"± over seeds": "deviation"} if table.several_seeds else {}
         rows = [
             {name: value_of(row.setting, name) for name in table.varied}
-            | {"validation": row.validation, "test": str(row.test)}
+            | {"validation": row.validation, table.judged: str(row.test)}
             | {name: getattr(row, attribute) for name, attribute in seeds.items()}
             | {"minus best": "" if row.difference is None else str(row.difference)}
             | {"p, corrected": row.p_corrected, "verdict": row.verdict}
@@ -158,7 +158,7 @@ class Batch:
             "high": apart.high,
             "p": p,
         }
-        name = f"test {words(table.score)}"
+        name = f"{table.split} {words(table.score)}"
         return pd.DataFrame([content], index=[name]).round(4)
 
     def front(self, **which: Any) -> pd.DataFrame:

@@ -95,6 +95,8 @@ class Table:
         by: What the order is made by.
         varied: Paths of the parameters that differ between settings.
         constant: The parameters that don't differ.
+        split: Which split the runs are judged on; what is called test here, names and keys, is
+            about that one.
         unit: ``row`` or ``group``: what is resampled and exchanged.
         units: How many of them the best was scored on.
         test_sets: Number of different test sets among the ranked runs.
@@ -111,12 +113,18 @@ class Table:
     varied: tuple[str, ...]
     constant: Mapping[str, Any]
     rows: tuple[Row, ...]
+    split: str
     unit: str
     units: int
     test_rows: int
     test_sets: int
     tests: int
     unranked: tuple[Unranked, ...]
+
+    @property
+    def judged(self) -> str:
+        """What the column of the scores is called beside that of the validation scores."""
+        return self.split if self.split != "validation" else "whole validation"
 
     @property
     def several_seeds(self) -> bool:

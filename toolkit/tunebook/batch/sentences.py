@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunebook.batch.against_best import NOT_APART, TESTED
+from tunebook.batch.against_best import NOT_APART, TESTED, best_on
 from tunebook.batch.comparing import SWAPS
 from tunebook.batch.rows import Table
 from tunebook.batch.scoring import RESAMPLES
@@ -28,7 +28,8 @@ def summary(table: Table) -> Iterator[str]:
     best, others = table.rows[0], table.rows[1:]
     name = in_words(best.setting, table.varied or best.setting)
     yield (
-        f"Best on {table.by}: {name}. Its test {words(table.score)} is {best.test.value:.3f} "
+        f"Best on {best_on(table.by, table.split)}: {name}. "
+        f"Its {table.split} {words(table.score)} is {best.test.value:.3f} "
         f"({table.level:.0%} interval {best.test.low:.3f} to {best.test.high:.3f})."
     )
     if not others:
@@ -37,7 +38,8 @@ def summary(table: Table) -> Iterator[str]:
     told = sum(row.p is not None for row in others)
     alike = sum(row.verdict == NOT_APART for row in others)
     if told == 1:
-        yield f"The other one is {'not ' if alike else ''}told apart from it on the test texts."
+        told_apart = f"{'not ' if alike else ''}told apart from it on the {table.split} texts"
+        yield f"The other one is {told_apart}."
     elif told:
         verb = "is" if alike == 1 else "are"
         yield f"Of {told} settings tested against it, {alike} {verb} not told apart from it."
@@ -53,9 +55,9 @@ def notes(table: Table) -> Iterator[str]:
     if table.test_sets > 1:
         whole = f"the {unit} of each of {table.test_sets} test sets ({table.units:,} in the first)"
     seeds = (
-        " Every seed of a setting sees the same resamples: an interval covers the choice of test "
-        "texts, and the choice of seeds only through their mean. How far seeds lie apart is the "
-        "column “± over seeds”, their standard deviation."
+        f" Every seed of a setting sees the same resamples: an interval covers the choice of "
+        f"{table.split} texts, and the choice of seeds only through their mean. How far seeds lie "
+        "apart is the column “± over seeds”, their standard deviation."
         if table.several_seeds
         else " Each setting has one run: how far another seed would lie is not known."
     )
@@ -76,12 +78,18 @@ def notes(table: Table) -> Iterator[str]:
         yield f"With {table.units} {unit} only, intervals and tests are rough."
     if table.test_sets > 1:
         yield (
-            "Seeds have test texts of their own here (limits draw them): settings are compared on "
-            "those that both have."
+            f"Seeds have {table.split} texts of their own here (limits draw them): settings are "
+            "compared on those that both have."
         )
 
 
 def _order(table: Table) -> str:
+    if table.split == "validation":
+        return (
+            "No run was judged on test texts: all scores are those of validation texts, for "
+            "choosing. They are somewhat too good, since each run's weights were chosen by them, "
+            "and the best of many is a lucky one."
+        )
     if table.by == "validation":
         return (
             "The order is that of validation scores, so that no choice is made by test texts. "

@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, str] = {
     "control": "tunebook.cli.control",
     "batch": "tunebook.cli.batch",
     "batches": "tunebook.cli.batches",
+    "audition": "tunebook.cli.audition",
     "resume": "tunebook.cli.resume",
     "rerun": "tunebook.cli.rerun",
     "leaderboard": "tunebook.cli.leaderboard",

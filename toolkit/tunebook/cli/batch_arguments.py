@@ -70,7 +70,7 @@ def plan_from(host: PluginHost, given: Given) -> BatchPlan:
     """
     from tunebook.batch.plan import make_batch_plan, read_batch_plan
 
-    file = _plan_file(given)
+    file = plan_file(given)
     if file is None:
         content = _content(given)
     else:
@@ -96,7 +96,7 @@ def executor_content(given: Given, content: Mapping[str, Any] | None) -> dict[st
     return {**kept, "kind": kind or "local", **settings}
 
 
-def _plan_file(given: Given) -> Path | None:
+def plan_file(given: Given) -> Path | None:
     """Returns the plan file that was named; a case file has no `cases`."""
     from tunebook.cases import read_mapping
 

@@ -64,13 +64,19 @@ def json_lines(stdout: TextIO) -> Callable[[Change, Entry], None]:
     return write
 
 
-def line_of(change: Change, entry: Entry, counts: dict[str, int], total: int) -> str:
+def line_of(
+    change: Change,
+    entry: Entry,
+    counts: dict[str, int],
+    total: int,
+    name: Callable[[Entry], str] = words,
+) -> str:
     """Returns the line that says what has changed."""
     done = sum(counts.get(state, 0) for state in ENDED)
     reason = code_of(entry.error) if entry.state in ENDED else ""
     detail = " ".join(filter(None, [reason, change.detail]))
     state = entry.state.replace("_", " ")
-    return f"[{done}/{total}] {state:<9}  {words(entry)}" + (f"  ({detail})" if detail else "")
+    return f"[{done}/{total}] {state:<9}  {name(entry)}" + (f"  ({detail})" if detail else "")
 
 
 class BatchProgress:
@@ -79,11 +85,15 @@ class BatchProgress:
     Args:
         entries: All entries of the batch.
         stream: Where to write; lines alone where it is no terminal.
+        name: What an entry is called.
     """
 
-    def __init__(self, entries: Sequence[Entry], stream: TextIO) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], stream: TextIO, name: Callable[[Entry], str] = words
+    ) -> None:
         self._entries = {entry.key: entry for entry in entries}
         self._stream = stream
+        self._name = name
         self._live: Any = None
         self._followed: dict[str, tuple[RunFollower, ProgressState]] = {}
         self._started = time.monotonic()
@@ -115,15 +125,17 @@ class BatchProgress:
             self._followed.pop(entry.key, None)
         if self._live is None:
             if not (entry.state == "queued" and not change.detail):
-                say(line_of(change, entry, self.counts(), len(self._entries)))
+                say(self._line(change, entry))
         elif entry.state in ENDED:
-            text = line_of(change, entry, self.counts(), len(self._entries))
-            self._live.console.print(text, markup=False, highlight=False)
+            self._live.console.print(self._line(change, entry), markup=False, highlight=False)
 
     def counts(self) -> dict[str, int]:
         """Returns how many entries are in each state."""
         states = [entry.state for entry in self._entries.values()]
         return {state: states.count(state) for state in STATES if state in states}
+
+    def _line(self, change: Change, entry: Entry) -> str:
+        return line_of(change, entry, self.counts(), len(self._entries), self._name)
 
     def _picture(self) -> RenderableType:
         """Returns the bar and one line for each run under way."""
@@ -137,7 +149,7 @@ class BatchProgress:
         table = Table.grid(padding=(0, 2))
         for key, (follower, state) in [*self._followed.items()][:MOST_LINES]:
             follower.poll()
-            name = Text(words(self._entries[key]), no_wrap=True, overflow="ellipsis")
+            name = Text(self._name(self._entries[key]), no_wrap=True, overflow="ellipsis")
             table.add_row(name, Text(state.line() or "starting", no_wrap=True, overflow="ellipsis"))
         told = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items())
         seconds = duration(time.monotonic() - self._started)

@@ -15,6 +15,7 @@ COMMON = ("as_json", "debug", "plugin_files", "runs_dir_given", "help", "version
 
 STREAMS: Mapping[str, str] = {
     "batch": "one object for each change of state, then a summary",
+    "audition": "as `batch`, with one object for each rung",
     "resume": "of a batch as `batch`; of a run one object",
     "events": "one object for each event",
     "logs": "with --follow one object for each line, else one object",
@@ -24,6 +25,7 @@ STREAMS: Mapping[str, str] = {
 USUAL = (ExitCode.OK, ExitCode.CONFIG, ExitCode.ENVIRONMENT)
 RUNS = (*USUAL, ExitCode.DATA, ExitCode.TRAINING, ExitCode.STOPPED)
 EXIT_CODES: Mapping[str, tuple[ExitCode, ...]] = {
+    "audition": RUNS,
     "batch": RUNS,
     "matrix": RUNS,
     "nb": (*USUAL, ExitCode.DIFFERENT),

@@ -76,7 +76,7 @@ def _table_text(of: Table) -> Iterator[str]:
     yield "\n".join([heading(of), *summary(of)])
     if of.rows:
         seeds = ["± seeds"] if of.several_seeds else []
-        header = ["rank", *of.varied, "validation", "test", *seeds, "minus the best", "p"]
+        header = ["rank", *of.varied, "validation", of.judged, *seeds, "minus the best", "p"]
         rows = [_cells(row, of) for row in of.rows[:MOST_ROWS]]
         left = len(of.rows) - len(rows)
         more = f"\nand {left} more, in leaderboard.csv" if left else ""

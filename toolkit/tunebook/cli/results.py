@@ -11,7 +11,7 @@ from tunebook.cli.answers import Answer, table
 from tunebook.cli.application import Settings, command
 from tunebook.cli.history import place_option
 
-HEADER = ("rank", "run", "strategy", "seed", "validation", "test", "against the nearest baseline")
+HEADER = ("rank", "run", "strategy", "seed", "validation")
 
 
 @command("results")
@@ -53,10 +53,12 @@ def _text(found: Mapping[str, Any]) -> Iterator[str]:
         task = f", task {group['task']}" if group["task"] else ""
         low = ", lower is better" if group["lower_is_better"] else ""
         head = (
-            f"{group['case']}{task}: {group['score']}{low} on {group['test_rows']:,} test rows "
+            f"{group['case']}{task}: {group['score']}{low} on {group['test_rows']:,} "
+            f"{group['split']} rows "
             f"({group['test']}), {group['level']:.0%} intervals, {group['runs']} runs"
         )
-        yield f"{head}\n{table(map(_row, group['rows']), HEADER)}"
+        header = (*HEADER, group["split"], "against the nearest baseline")
+        yield f"{head}\n{table(map(_row, group['rows']), header)}"
     if found["skipped"]:
         rows = [(each["run_id"], each["reason"]) for each in found["skipped"]]
         yield f"left out: {len(rows)}\n{table(rows[:20])}"

@@ -10,6 +10,7 @@ import click
 
 from tunebook.cli.answers import Answer
 from tunebook.cli.application import DRY, Settings, command, dry_run_option
+from tunebook.cli.audition import resume_audition
 from tunebook.cli.batch import executor_options, is_batch, resume_batch
 from tunebook.cli.history import chosen_run
 from tunebook.cli.run import answer_about, answer_started, limits_of, time_options
@@ -49,6 +50,12 @@ def resume_command(
     settings: Settings = context.obj
     if name != "last" and is_batch(settings, name):
         _refuse(context, name, "batch", ("timeout", "start_timeout", "detach"))
+        from tunebook.audition.folder import is_audition
+        from tunebook.batch.folder import find_batch
+
+        if is_audition(find_batch(settings.runs_dir, name)):
+            _refuse(context, name, "batch that is no audition", [*of_batch])
+            return resume_audition(settings, name, dry_run=dry_run)
         return resume_batch(settings, name, dry_run=dry_run, **of_batch)
     _refuse(context, name, "run", [*of_batch])
 

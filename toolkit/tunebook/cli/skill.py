@@ -53,6 +53,8 @@ tunebook resume RUN_ID --json                           # continue what was cut 
   cut off, the same `--once KEY` reports the run that was started and starts no second one.
 - Many runs: `tunebook batch CASE --grid seed=0..4 strategy=full,lora --dry-run --json`, then
   without `--dry-run`. The same command again continues the same batch and repeats nothing.
+- Which strategy? `tunebook audition CASE --budget 20m --json` tries all that fit on validation rows
+  and names the best, and those that are not told apart from it. The same command again continues.
 - Steer a run with `tunebook control RUN_ID set learning_rate=1e-5`; `tunebook stop RUN_ID` ends it
   and scores what it has learnt so far; with `--abort` it ends without a result and can be resumed.
 - Follow `next` of an answer: commands with the real ids.

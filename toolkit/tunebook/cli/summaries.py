@@ -26,6 +26,7 @@ SUMMARIES: Mapping[str, str] = {
     "control": "Steer a run: pause, resume, stop, set a rate, …",
     "batch": "Run a plan, or a grid over a case.",
     "batches": "List the batches, or show how far one is.",
+    "audition": "Try strategies under a budget, and say which to take.",
     "resume": "Go on with a run or a batch that was cut short.",
     "rerun": "Repeat a run, and say whether the result is identical.",
     "leaderboard": "Rank the runs of a batch.",

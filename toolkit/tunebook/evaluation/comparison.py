@@ -51,7 +51,7 @@ def compare(
         baselines=[other],
         groups=ours["group"].to_numpy(dtype=object) if grouped else None,
         config=config,
-        split="test",
+        split=config.split,
         grouped=grouped,
         seed=seed,
     )
@@ -73,7 +73,7 @@ def _check(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
     if not ours[shown].equals(theirs.reindex(columns=shown)):
         common = len({*ours["text"]} & {*theirs["text"]})
         raise ConfigError(
-            _not_comparable("test texts", f"{len(ours)} and {len(theirs)}, {common} in common")
+            _not_comparable("texts", f"{len(ours)} and {len(theirs)}, {common} in common")
         )
 
 

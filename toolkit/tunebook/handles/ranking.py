@@ -114,6 +114,7 @@ def _told(
         "task": group.task or None,
         "score": group.score,
         "lower_is_better": lower,
+        "split": runs[0].report.split,
         "test": group.test,
         "test_rows": runs[0].report.rows,
         "level": runs[0].report.level,

@@ -16,6 +16,7 @@ from tunebook.batch.plan import make_batch_plan
 from tunebook.batch.standing import standing
 from tunebook.errors import ConfigError, MachineError, Problem
 from tunebook.mcp.workspace import Workspace
+from tunebook.ownership import AUDITIONS, is_owned
 
 if TYPE_CHECKING:
     from tunebook.batch.entry import Entry
@@ -42,27 +43,36 @@ def prepare(workspace: Workspace, plan: Mapping[str, Any], *, dry_run: bool) -> 
 
 
 def go_on(workspace: Workspace, folder: BatchFolder) -> dict[str, Any]:
-    """Sets a batch off again. Its plan was checked when it began, but it and its cases can have
-    been changed since.
+    """Sets a batch off again.
 
     Raises:
         TunebookError: Something in it leads out now, or the right to start one is missing.
     """
     workspace.check_may_write("batch")
-    entries = folder.read_plan().entries
-    cases = [*dict.fromkeys(entry.case for entry in entries)]
-    _inside(workspace, {"cases": cases, "runs": [dict(entry.parameters) for entry in entries]})
+    check_again(workspace, folder)
     return set_off(workspace, folder)
 
 
+def check_again(workspace: Workspace, folder: BatchFolder) -> None:
+    """Checks a plan, which was checked when it began: it and its cases can have been changed since.
+
+    Raises:
+        ConfigError: Something in it leads out now.
+    """
+    entries = folder.read_plan().entries
+    cases = [*dict.fromkeys(entry.case for entry in entries)]
+    _inside(workspace, {"cases": cases, "runs": [dict(entry.parameters) for entry in entries]})
+
+
 def set_off(workspace: Workspace, folder: BatchFolder) -> dict[str, Any]:
-    """Starts a process that drives a batch and outlives the server; none where one does already.
+    """Starts a process that drives a batch, or carries its audition out, and outlives the server;
+    none where one does already.
 
     Raises:
         MachineError: No process can be started.
     """
     workspace.check_may_write("batch")
-    started = not is_driven(folder)
+    started = not (is_driven(folder) or is_owned(folder.path, AUDITIONS))
     if started:
         _drive(workspace, folder)
     return {"batch": folder.batch_id, "started": started, "next": f"batch {folder.batch_id}"}

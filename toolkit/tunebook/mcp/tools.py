@@ -70,6 +70,7 @@ TOOLS: Mapping[str, About] = {
     "results": About(untrusted=("record", "case")),
     "compare": About(),
     "batch": About(writes=True, untrusted=("entries", "failures")),
+    "audition": About(writes=True, untrusted=("rungs", "left_out")),
 }
 """By name; the method is called the same."""
 
@@ -275,6 +276,47 @@ class Tools:
             folder = self._workspace.batch(batch)
             return go_on(self._workspace, folder) if resume else look(folder)
         return prepare(self._workspace, plan, dry_run=dry_run)
+
+    def audition(
+        self,
+        case: Annotated[str, Field(description="A case to try candidates on, to start one.")] = "",
+        candidates: Annotated[
+            list[dict[str, Any]],
+            Field(description="What each sets, by path; every strategy that fits when empty."),
+        ] = [],  # noqa: B006
+        parameters: Parameters = {},  # noqa: B006
+        budget_seconds: Annotated[float, Field(gt=0, description="For all of it.")] = 1800.0,
+        seeds: Annotated[
+            int, Field(ge=1, le=100, description="Runs of each, after the first rung.")
+        ] = 2,
+        first_rows: Annotated[
+            int | None, Field(ge=2, description="Training rows of the first rung; few by default.")
+        ] = None,
+        audition: Annotated[str, Field(description="One to look at, or with resume.")] = "",
+        dry_run: Annotated[bool, Field(description="Only check it and say who is tried.")] = False,
+        resume: Annotated[bool, Field(description="Go on with `audition`.")] = False,
+    ) -> dict[str, Any]:
+        """Try strategies, or other settings, on a case under a budget, and return an id at once; or
+        say who is ahead. Judged on validation rows, so that no test row is seen before the choice;
+        the same call again goes on, and with a larger budget it goes further."""
+        from tunebook.mcp.auditions import go_on, look, prepare
+
+        if bool(case) == bool(audition):
+            found, fix = "both" if case else "neither", "give `case` to start, `audition` to look"
+            problem = ("mcp.argument", "audition", "a case or an audition", found, fix)
+            raise ConfigError(Problem(*problem))
+        if audition:
+            folder = self._workspace.batch(audition)
+            return go_on(self._workspace, folder) if resume else look(self._workspace, folder)
+        wanted = {
+            "case": case,
+            "candidates": candidates,
+            "parameters": parameters,
+            "budget": budget_seconds,
+            "seeds": seeds,
+            "first_rows": first_rows,
+        }
+        return prepare(self._workspace, wanted, dry_run=dry_run)
 
     def _state(self, told: Mapping[str, Any]) -> dict[str, Any]:
         place = self._workspace.relative(Path(told["path"]))

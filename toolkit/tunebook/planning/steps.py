@@ -55,7 +55,10 @@ def _steps(case: CaseConfig, data: Mapping[str, Mapping[str, Any]], model: str) 
     yield _training(case, rows)
     scored = ", ".join(metric.kind for metric in case.metrics)
     baselines = [*case.evaluation.baselines]
-    numbers = {"rows": rows["test"], "resamples": case.evaluation.bootstrap.resamples}
+    numbers = {
+        "rows": rows[case.evaluation.split],
+        "resamples": case.evaluation.bootstrap.resamples,
+    }
     yield Step("evaluation", scored, {**numbers, "baselines": baselines})
     yield Step("saving", "what was trained")
     yield Step("report", "pictures and report.html")

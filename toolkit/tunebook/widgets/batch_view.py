@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import threading
+from typing import Any
 
 import ipywidgets as ipw
 
@@ -55,21 +56,35 @@ class BatchView(Shown):
 
     def refresh(self) -> None:
         """Shows how things stand; the ranking is made anew only where a run has ended."""
-        batch = Batch(self._folder, self._batch.host)
-        states = [(entry.key, entry.state) for entry in batch.entries]
-        if states != self._seen:
-            self._seen, self._batch = states, batch
-            self._ranking.value = batch._repr_html_()
-        done = sum(state not in OPEN for _, state in states)
-        name = html.escape(batch.id)
-        self._bar.value = (
-            f'<b>{name}</b> <progress aria-label="progress of {name}" value="{done}" '
-            f'max="{max(len(states), 1)}" style="width:16em"></progress> {done} of {len(states)}'
-        )
+        batch = type(self._batch)(self._folder, self._batch.host)
+        seen = self.stage(batch)
+        if seen != self._seen:
+            self._seen, self._batch = seen, batch
+            self._ranking.value = self.ranking(batch)
+        self._bar.value = self.bar(batch)
         under_way = [e.run for e in batch.entries if e.state == "running" and e.run]
         rows = [(run.run_id, *self._facts(run)) for run in under_way]
         header = ["run", "doing", *SHOWN_FACTS]
         self._running.value = html_table(rows, header) if rows else ""
+
+    def stage(self, batch: Any) -> object:
+        """Returns what the ranking depends on."""
+        return [(entry.key, entry.state) for entry in batch.entries]
+
+    def ranking(self, batch: Any) -> str:
+        """Returns the results so far, as HTML."""
+        found: str = batch._repr_html_()
+        return found
+
+    def bar(self, batch: Any) -> str:
+        """Returns how far it is, as HTML."""
+        states = [entry.state for entry in batch.entries]
+        done = sum(state not in OPEN for state in states)
+        name = html.escape(batch.id)
+        return (
+            f'<b>{name}</b> <progress aria-label="progress of {name}" value="{done}" '
+            f'max="{max(len(states), 1)}" style="width:16em"></progress> {done} of {len(states)}'
+        )
 
     def still(self) -> str:
         return f"<div>{self._bar.value}{self._running.value}{self._ranking.value}</div>"

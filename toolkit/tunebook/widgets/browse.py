@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tunebook.audition.reading import Audition
 from tunebook.batch.reading import Batch
 from tunebook.data.dataset import Dataset
 from tunebook.errors import ConfigError, Problem, shorten
 from tunebook.runs import Run
+from tunebook.widgets.audition_view import AuditionView
 from tunebook.widgets.batch_view import BatchView
 from tunebook.widgets.data_browser import DataBrowser
 from tunebook.widgets.error_browser import ErrorBrowser
@@ -18,6 +20,7 @@ from tunebook.widgets.showing import Shown
 VIEWS: Sequence[tuple[type, Callable[[Any], Shown]]] = (
     (Dataset, DataBrowser),
     (Run, ErrorBrowser),
+    (Audition, AuditionView),
     (Batch, BatchView),
     (list, RunComparison),
 )
@@ -30,7 +33,7 @@ def browse(thing: Dataset | Run | Batch | Sequence[Run]) -> Shown:
     Args:
         thing: A data set from `load_dataset`: its texts by split, label and finding, including
             those that were left out. A run: its mistakes by confusion, and the words that decided.
-            A batch: its ranking, even while it runs. Two to four runs: side by side.
+            A batch or an audition: its ranking, even while it runs. Two to four runs: side by side.
 
     Raises:
         ConfigError: It is none of these, or a run has no result.
@@ -40,6 +43,6 @@ def browse(thing: Dataset | Run | Batch | Sequence[Run]) -> Shown:
     for kind, view in VIEWS:
         if isinstance(wanted, kind) and (kind is not list or many):
             return view(wanted)
-    expected = "a data set, a run, a batch, or a list of runs"
-    fix = "see tunebook.load_dataset, load_run and load_batch"
+    expected = "a data set, a run, a batch, an audition, or a list of runs"
+    fix = "see tunebook.load_dataset, load_run, load_batch and load_audition"
     raise ConfigError(Problem("browse.thing", "browse", expected, shorten(thing), fix))

@@ -24,7 +24,7 @@ Confusion = tuple[str, str]
 
 
 class ErrorBrowser(Shown):
-    """The mistakes of a run on its test texts.
+    """The mistakes of a run on the texts that it is judged on.
 
     Args:
         run: One that has succeeded; of several tasks one, see `Run.task`.

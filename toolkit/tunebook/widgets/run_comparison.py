@@ -75,7 +75,9 @@ class RunComparison(Shown):
             ),
             ("seconds", *(f"{r.record.seconds.get('total', 0):.0f}" for r in self.runs.values())),
         ]
-        return html_table([*rows, *about], ["test", *(_name(run) for run in self.runs.values())])
+        return html_table(
+            [*rows, *about], [self.first.report.split, *(_name(run) for run in self.runs.values())]
+        )
 
     def _charts(self) -> list[str]:
         views = {_name(run): _view(run) for run in self.runs.values()}
@@ -93,7 +95,8 @@ class RunComparison(Shown):
             self._difference.value = error._repr_html_()
             self.table.show(pd.DataFrame())
             return
-        told = f"{_name(self.first)} minus {_name(other)}, on the same resamples of the test texts"
+        texts = f"{self.first.report.split} texts"
+        told = f"{_name(self.first)} minus {_name(other)}, on the same resamples of the {texts}"
         self._difference.value = f"<p>{html.escape(told)}</p>{difference.to_html()}"
         self.table.show(_disagreements(self.first, other))
 
