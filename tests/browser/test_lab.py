@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -229,6 +231,27 @@ def test_data_and_mistakes_are_looked_through(
     page.get_by_label("row", exact=True).last.select_option("1")
     page.get_by_text("shaded").scroll_into_view_if_needed()
     snap("13-words")
+
+
+def test_an_audition_of_another_process_is_followed(
+    lab: str, page: Any, snap: Callable[[str], None], tiny_bert: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "live.json").write_text(json.dumps(tiny.case_content(tiny_bert, name="live")))
+    write_notebook(tmp_path, "import tunebook as tb\ntb.browse(tb.load_audition())")
+    open_notebook(page, lab)
+    words = ["audition", "live.json", "--grid", "strategy=full,freeze", "--first-rows", "8"]
+    command = [sys.executable, "-c", "from tunebook.cli import main; main()", *words]
+    audition = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    until(lambda: list(tmp_path.glob("runs/batches/*/audition.json")))
+    run_cell(page, 0)
+    page.get_by_label(re.compile("^budget of")).wait_for()
+    snap("14-audition")
+    # the cell is not run again: what is shown keeps up by itself
+    page.get_by_text("That is on all training rows").wait_for(timeout=120_000)
+    assert page.get_by_role("columnheader", name=re.compile("rung 2")).is_visible()
+    assert page.get_by_role("img", name=re.compile("interval")).count() == 4
+    snap("15-audition-ended")
+    assert audition.wait(60) == 0
 
 
 def test_a_form_is_filled_in_and_started(
