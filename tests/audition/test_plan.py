@@ -14,6 +14,7 @@ from tunebook.audition.halving import Rung
 from tunebook.audition.plan import make_audition_plan, name_of, strategies_for
 from tunebook.errors import ConfigError, TunebookError
 from tunebook.host import PluginHost
+from tunebook.notebooks.launch import Planner
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,7 @@ def test_candidates_that_come_to_the_same_are_one(host: PluginHost, case: str) -
         ([FULL, {"limits.train_rows": 3}], {}, ["audition.own"]),
         ([FULL, {"evaluation.split": "test"}], {}, ["audition.own"]),
         ([FULL, LORA], {"parameters": {"seed": 3}}, ["audition.own"]),
+        ([FULL, LORA], {"parameters": {"evaluation.split": "test"}}, ["audition.own"]),
         ([FULL, LORA], {"seeds": 0}, ["config.invalid"]),
         ([FULL, LORA], {"budget": -1}, ["config.invalid"]),
         ([FULL, LORA], {"budget": float("nan")}, None),
@@ -128,7 +130,7 @@ def test_candidates_that_come_to_the_same_are_one(host: PluginHost, case: str) -
         ([FULL, {"strategy": "lore"}], {}, None),
         ([FULL, {"training.epoch": 3}], {}, None),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_what_is_refused(
     host: PluginHost, case: str, candidates: Any, changes: Any, codes: list[str] | None
@@ -140,6 +142,27 @@ def test_what_is_refused(
     assert caught.value.exit_code == 2
     if codes is not None:
         assert [problem.code for problem in problems] == codes
+
+
+def test_candidates_that_differ_only_in_what_an_audition_sets_are_one(
+    host: PluginHost, case: str
+) -> None:
+    few, more = {"limits": {"train_rows": 5}}, {"limits": {"train_rows": 9}}
+    with pytest.raises(ConfigError, match="come to the same"):
+        make_audition_plan(host, content(case, few, more))
+
+
+def test_no_way_of_writing_it_makes_a_run_see_test_rows(host: PluginHost, case: str) -> None:
+    whole = {"evaluation": {"split": "test", "primary": "accuracy"}}
+    plan = make_audition_plan(host, content(case, {**FULL, **whole}, LORA, parameters=whole))
+    planner = Planner(host, case, with_notebook=False)
+    runs = [run for _, run in plan.runs_of(Rung(8, tuple(plan.names)))]
+    assert len(runs) == 2
+    for run in runs:
+        planned = planner.plan(run).case
+        assert planned.evaluation.split == "validation"
+        assert planned.evaluation.primary == "accuracy"
+        assert planned.limits.train_rows == 8
 
 
 def test_a_wrong_name_gets_a_suggestion(host: PluginHost, case: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ ROWS = "limits.train_rows"
 OWN = {
     "seed": "say with `seeds` how many each candidate gets",
     ROWS: "an audition decides itself how many rows a rung has",
-    **dict.fromkeys(HELD_BACK, "leave it out: an audition is judged on the validation rows"),
+    "evaluation.split": "leave it out: an audition is judged on the validation rows",
+    "evaluation.learning_curve": "leave it out: an audition traces no curve",
 }
 """Parameters that no candidate sets, and what to do instead."""
 DEFAULT_BUDGET = 1800.0
@@ -120,15 +121,24 @@ def make_audition_plan(host: PluginHost, content: Mapping[str, Any]) -> Audition
     if problems:
         raise ConfigError(*problems)
     check_single_task(base_case(host, plan.case, plan.parameters))
+    # without what the audition sets itself, which would only be in the way of a good message
     tried = [{**plan.parameters, **own} for own in plan.names.values()]
-    entries = [Entry(entry_key(plan.case, each), plan.case, each) for each in tried]
-    kept = {each.key for each in validate_entries(host, entries, with_notebook=False).entries}
+    validate_entries(host, _entries(plan.case, tried), with_notebook=False)
+    runs = [{**each, **HELD_BACK, ROWS: ROWS_TO_BEGIN} for each in tried]
+    kept = validate_entries(host, _entries(plan.case, runs), with_notebook=False).entries
+    keys = {each.key for each in kept}
     distinct = [
-        own for own, each in zip(plan.names.values(), entries, strict=True) if each.key in kept
+        own
+        for own, run in zip(plan.names.values(), runs, strict=True)
+        if entry_key(plan.case, run) in keys
     ]
     if len(distinct) < FEWEST:
         raise ConfigError(_too_few(f"{len(tried)} that come to the same"))
     return plan.model_copy(update={"candidates": tuple(distinct)})
+
+
+def _entries(case: str, runs: Sequence[Parameters]) -> list[Entry]:
+    return [Entry(entry_key(case, run), case, run) for run in runs]
 
 
 def base_case(host: PluginHost, case: str, parameters: Mapping[str, Any]) -> CaseConfig:
@@ -166,8 +176,8 @@ def check_single_task(case: CaseConfig) -> None:
 
 
 def _problems(plan: AuditionPlan) -> Iterator[Problem]:
-    if "seed" in plan.parameters:
-        yield _own("parameters", "seed")
+    for key in sorted(plan.parameters.keys() & OWN.keys() - {ROWS}):  # which all of them may limit
+        yield _own("parameters", key)
     told: set[str] = set()
     for number, candidate in enumerate(plan.candidates):
         where = f"candidates.{number}"
