@@ -29,7 +29,7 @@ def tunebook_strategies():
 
 
 def test_every_command_is_there_and_has_help(invoke: Invoke) -> None:
-    assert len(COMMANDS) == 31
+    assert len(COMMANDS) == 32
     listing = invoke("--help").stdout
     for name in COMMANDS:
         assert f"  {name} " in listing

@@ -50,7 +50,7 @@ def test_tools_resources_errors_and_noise(folder: Path) -> None:
 
     async def look(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert len(tools) == 12
+        assert len(tools) == 13
         for tool in tools.values():
             assert tool.description
             assert tool.input_schema["additionalProperties"] is False

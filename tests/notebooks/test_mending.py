@@ -147,7 +147,7 @@ def test_strip_takes_what_running_leaves_and_nothing_else() -> None:
 
 
 def test_our_notebooks_are_stripped_already() -> None:
-    assert len(REPOSITORY) == 8
+    assert len(REPOSITORY) == 9
     for path in REPOSITORY:
         content = read(path)
         assert stripped(content) == (content, {})

@@ -98,7 +98,7 @@ def test_our_notebooks_come_back_to_the_byte(path: Path, tmp_path: Path) -> None
 
 
 def test_there_are_notebooks_of_ours() -> None:
-    assert len(REPOSITORY) == 8
+    assert len(REPOSITORY) == 9
 
 
 def only_that_it_would_not_come_back(error: ConfigError) -> None:
