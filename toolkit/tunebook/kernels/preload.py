@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from tunebook.discovery import ENTRY_POINT_GROUP
+from tunebook.discovery import ENTRY_POINT_GROUP, origin_of
 
 PRELOAD = (
     "ipykernel.kernelapp",
@@ -90,7 +90,7 @@ class Preloaded:
 def bundled_plugins() -> list[str]:
     """Returns the modules of tunebook's own plugins; others may do anything when imported."""
     found = entry_points(group=ENTRY_POINT_GROUP)
-    return sorted({each.module for each in found if each.dist and each.dist.name == "tunebook"})
+    return sorted({each.module for each in found if origin_of(each).distribution == "tunebook"})
 
 
 def preload(modules: Iterable[str]) -> Preloaded:
