@@ -55,7 +55,6 @@ class Order:
             limits={_text(name): (int(a), int(b)) for name, (a, b) in content["limits"].items()},
         )
 
-
     def beside(self, added: Mapping[str, str]) -> Order:
         """Returns it with variables that importing libraries would have added."""
         return replace(self, environment={**added, **self.environment})
