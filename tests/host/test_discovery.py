@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,23 @@ def test_a_plugin_outside_of_the_repository_is_found(site: Path) -> None:
     assert (origin.distribution, origin.version) == ("strangers", "1.2")
     config = host.get("strategy", "strange").config()
     assert type(host.create("strategy", config)).__name__ == "Strange"
+
+
+def test_metadata_are_read_once_for_all_plugins_of_a_distribution_and_again_for_another_host(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = STRATEGY.format(cls="Strange", name="strange")
+    distribution(site, "strangers", {"strange": "strange_mod"}, {"strange_mod": source})
+    parsed: list[str] = []
+    parse = email.message_from_string
+    monkeypatch.setattr(
+        email, "message_from_string", lambda text: parsed.append(text) or parse(text)
+    )
+    PluginHost()
+    assert 1 <= sum("\nName: tunebook\n" in text for text in parsed) <= 2
+    about = site / "strangers-1.2.dist-info" / "METADATA"
+    about.write_text(about.read_text().replace("Version: 1.2", "Version: 1.3"))
+    assert PluginHost().origin("strategy", "strange").version == "1.3"
 
 
 def test_really_installed_plugin_is_found_in_a_fresh_process(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -187,6 +188,52 @@ def test_jupyter_interrupts_and_restarts_it(server: Path) -> None:
         manager.shutdown_kernel()
     assert manager.has_kernel is False
     assert until(lambda: kernels() == 0, 5)
+
+
+def test_its_debugger_stops_at_a_breakpoint(warm: None) -> None:
+    """The debugger is imported before the fork, and has no thread and no socket there."""
+    manager = Manager()
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+
+    def ask(command: str, **arguments: Any) -> dict[str, Any]:
+        content = {"type": "request", "seq": 1, "command": command, "arguments": arguments}
+        client.control_channel.send(client.session.msg("debug_request", content))
+        reply: dict[str, Any] = client.get_control_msg(timeout=30)["content"]
+        return reply
+
+    def stopped() -> bool:
+        heard = client.get_iopub_msg(timeout=30)
+        return heard["msg_type"] == "debug_event" and heard["content"]["event"] == "stopped"
+
+    try:
+        client.wait_for_ready(timeout=60)
+        assert ask("initialize", clientID="t", adapterID="", pathFormat="path")["success"]
+        assert ask("attach")["success"]
+        code = "stopped_here = 1\nstopped_here += 1\n"
+        file = ask("dumpCell", code=code)["body"]["sourcePath"]
+        source = {"path": file}
+        (point,) = ask("setBreakpoints", source=source, breakpoints=[{"line": 2}])["body"][
+            "breakpoints"
+        ]
+        assert point["verified"]
+        assert ask("configurationDone")["success"]
+        client.execute(code)
+        assert until(stopped, 30)
+        threads = ask("threads")["body"]["threads"]
+        assert ask("continue", threadId=threads[0]["id"])["success"]
+        assert client.get_shell_msg(timeout=30)["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+
+def test_a_usual_notebook_imports_nothing_of_weight_after_the_fork() -> None:
+    script = (HERE / "fixtures" / "imported_later.py").read_text()
+    command = [sys.executable, "-c", script]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(told.splitlines()[-1]) == []
 
 
 def test_the_provisioner_is_an_entry_point() -> None:

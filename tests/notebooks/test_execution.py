@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import nbformat
+import papermill.engines
 import psutil
 import pytest
 
-from tunebook.notebooks import Outcome, conclude, execute_notebook
+from tunebook.notebooks import Outcome, conclude, execute_notebook, supervision
+from tunebook.notebooks.papermill_job import run_job
 from tunebook.notebooks.verdict import VERDICTS, error_of
 from tunebook.records import RunDirectory, RunRecord
 
@@ -42,6 +47,46 @@ def text_of(run: RunDirectory) -> str:
     cells = json.loads(run.notebook.read_text())["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return "".join("".join(output.get("text", [])) for output in outputs)
+
+
+def test_the_process_of_a_notebook_imports_papermill_and_little_else() -> None:
+    """Every run of a batch starts one."""
+    code = "import tunebook.notebooks.papermill_job, sys; print('pydantic' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False"]
+
+
+@pytest.mark.slow
+def test_cells_of_text_cost_no_saving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[Path] = []
+    write = papermill.engines.write_ipynb
+
+    def counted(content: object, path: str) -> None:
+        saved.append(Path(path))
+        write(content, path)
+
+    monkeypatch.setattr(papermill.engines, "write_ipynb", counted)
+    blank = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    for texts in (0, 5):
+        content = copy.deepcopy(blank)
+        content.cells += [nbformat.v4.new_markdown_cell("so it is") for _ in range(texts)]
+        place, output = tmp_path / f"{texts}.ipynb", tmp_path / f"{texts}-out.ipynb"
+        nbformat.write(content, place)
+        job = {"notebook": str(place), "output": str(output), "parameters": {}}
+        job |= {"start_timeout": 60, "kernel": {"wanted": "cold"}}
+        with supervision._private_folder() as folder:
+            assert run_job(folder, job) == {"kind": "finished"}
+        cells = json.loads(output.read_text())["cells"]
+        assert {cell["metadata"]["papermill"]["status"] for cell in cells} == {"completed"}
+    assert saved.count(tmp_path / "0-out.ipynb") == saved.count(tmp_path / "5-out.ipynb") > 3
+
+
+def test_the_end_is_seen_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "POLL_SECONDS", 60)
+    command = [sys.executable, "-c", "import time; time.sleep(0.5)"]
+    started = time.monotonic()
+    assert supervision.supervise(lambda: subprocess.Popen(command), 120) == (None, 0)
+    assert time.monotonic() - started < 30
 
 
 def relatives() -> list[psutil.Process]:

@@ -30,7 +30,7 @@ def load_compatible(entry: EntryPoint, origin: Origin) -> object:
     Raises:
         ConfigError: It does.
     """
-    for wanted in _required_by(entry):
+    for wanted in _required_by(entry, origin):
         if not _suits(wanted):
             raise ConfigError(_other_version(origin, str(wanted)))
     return load_entry(entry)
@@ -70,10 +70,10 @@ def later_api(error: Exception, origin: Origin) -> Problem | None:
     return None
 
 
-def _required_by(entry: EntryPoint) -> Iterator[SpecifierSet]:
+def _required_by(entry: EntryPoint, origin: Origin) -> Iterator[SpecifierSet]:
     """Yields the versions of tunebook that an entry point's distribution says it needs."""
     dist = entry.dist
-    if dist is None or dist.name == "tunebook":
+    if dist is None or origin.distribution == "tunebook":
         return
     lines = [line for line in dist.requires or () if line.casefold().startswith("tunebook")]
     if lines:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import re
 import sys
 from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -153,7 +154,14 @@ def origin_of(entry: EntryPoint) -> Origin:
     """Returns where an entry point comes from."""
     if entry.dist is None:
         return Origin(entry.name, "unknown", "")
-    return Origin(entry.name, str(entry.dist.name), str(entry.dist.version))
+    return Origin(entry.name, *_named(entry.dist))
+
+
+@functools.lru_cache(maxsize=128)
+def _named(distribution: Distribution) -> tuple[str, str]:
+    """Returns name and version. Each is read from all its metadata, which are parsed anew for it,
+    and a distribution has many plugins; entry points that are looked up again have another one."""
+    return str(distribution.name), str(distribution.version)
 
 
 def flag(variable: str) -> bool:

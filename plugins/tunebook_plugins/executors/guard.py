@@ -57,10 +57,7 @@ def main() -> None:
     reader = threading.Thread(target=_keep_last, args=(process, last), daemon=True)
     reader.start()
     threading.Thread(target=_obey, args=(process, family), daemon=True).start()
-    while process.poll() is None:
-        family.look()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.2)
+    _wait(process, family)
     family.kill()
     reader.join(2)
     said = bytes(last).decode("utf-8", "replace").strip()
@@ -69,12 +66,27 @@ def main() -> None:
     os._exit(0)  # the other thread still reads
 
 
+def _wait(process: subprocess.Popen[bytes], family: Family) -> None:
+    """Waits for the end of the command; looking for its descendants takes time from its run."""
+    while not family.returns and process.poll() is None:
+        family.look()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+    process.wait()
+
+
 class Family:
-    """The descendants of this process. Where there are no subreapers they are remembered."""
+    """The descendants of this process.
+
+    Attributes:
+        returns: Whether orphans come back to it. Where there are no subreapers they don't, and
+            only those are known that were looked at before.
+    """
 
     def __init__(self) -> None:
+        self.returns = False
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(CHILD_SUBREAPER, 1, 0, 0, 0)
+            self.returns = ctypes.CDLL(None).prctl(CHILD_SUBREAPER, 1, 0, 0, 0) == 0
         self._seen: set[psutil.Process] = set()
 
     def look(self, *, thorough: bool = False) -> set[psutil.Process]:

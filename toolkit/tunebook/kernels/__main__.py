@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunebook.kernels.child import become_kernel
 from tunebook.kernels.places import Place
-from tunebook.kernels.preload import PRELOAD, PRELOAD_VARIABLE, preload
+from tunebook.kernels.preload import PRELOAD, PRELOAD_VARIABLE, bundled_plugins, preload
 from tunebook.kernels.server import DEFAULT_IDLE, IDLE_VARIABLE, Server
 
 
@@ -25,11 +25,12 @@ def main() -> None:
     os.ftruncate(sys.stdout.fileno(), 0)
     _forget_folder()
     modules = os.environ.get(PRELOAD_VARIABLE)
-    preloaded = preload(modules.split(",") if modules else PRELOAD)
+    preloaded = preload(modules.split(",") if modules else [*PRELOAD, *bundled_plugins()])
     idle = float(os.environ.get(IDLE_VARIABLE) or DEFAULT_IDLE)
     forked = Server(place, lock, preloaded, idle).run()
     if forked:
-        become_kernel(forked.connection, forked.order, forked.files)
+        order = forked.order.beside(preloaded.added)
+        become_kernel(forked.connection, order, forked.files)
 
 
 def _forget_folder() -> None:

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from tunebook.kernels.process import ProcessId, lifeline
@@ -54,6 +54,10 @@ class Order:
             umask=int(content["umask"]),
             limits={_text(name): (int(a), int(b)) for name, (a, b) in content["limits"].items()},
         )
+
+    def beside(self, added: Mapping[str, str]) -> Order:
+        """Returns it with variables that importing libraries would have added."""
+        return replace(self, environment={**added, **self.environment})
 
 
 def _text(value: object) -> str:

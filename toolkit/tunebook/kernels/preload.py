@@ -10,22 +10,30 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
+
+from tunebook.discovery import ENTRY_POINT_GROUP, origin_of
 
 PRELOAD = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
+    "ipykernel.debugger",
     "ipywidgets",
     "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "pandas.io.formats.style",
     "seaborn",
     "sklearn.linear_model",
     "sklearn.feature_extraction.text",
     "datasets",
     "peft",
     "adapters",
-    "tunebook.runner",
+    "tunebook.learning_curve",
+    "tunebook.widgets.live",
 )
+"""Beside the bundled plugins: what a kernel imports until the end of a usual notebook."""
 PRELOAD_VARIABLE = "TUNEBOOK_KERNELS_PRELOAD"
 """Modules to import instead, separated by commas."""
 BEFORE_IMPORTS = {
@@ -49,11 +57,13 @@ class Preloaded:
         given: The environment then.
         read: Variables that were looked at.
         stamps: Files that were imported, and folders that packages are installed in.
+        added: Variables that libraries have set when they were imported.
     """
 
     given: Mapping[str, str]
     read: frozenset[str]
     stamps: Mapping[str, Stamp | None]
+    added: Mapping[str, str]
 
     def objection(self, environment: Mapping[str, str]) -> str | None:
         """Returns why a kernel with `environment` must not be forked, None where it may."""
@@ -77,12 +87,19 @@ class Preloaded:
         return next((name for name, was in self.stamps.items() if _stamp(name) != was), None)
 
 
+def bundled_plugins() -> list[str]:
+    """Returns the modules of tunebook's own plugins; others may do anything when imported."""
+    found = entry_points(group=ENTRY_POINT_GROUP)
+    return sorted({each.module for each in found if origin_of(each).distribution == "tunebook"})
+
+
 def preload(modules: Iterable[str]) -> Preloaded:
     """Imports modules; what cannot be imported is left to the kernels."""
     given = dict(os.environ)
     began = time.time_ns()
     os.environ.update(BEFORE_IMPORTS)
     os.environ.setdefault("MPLBACKEND", INLINE)
+    before = {*os.environ}
     gc.disable()  # what imports leave behind is here to stay
     with _Watched() as read:
         for name in modules:
@@ -94,7 +111,8 @@ def preload(modules: Iterable[str]) -> Preloaded:
     gc.freeze()
     stamps = {name: _stamp(name) for name in sorted(_files())}
     young = {name: None for name, stamp in stamps.items() if stamp and stamp[0] >= began}
-    return Preloaded(given, frozenset(read), {**stamps, **young})
+    added = {name: value for name, value in os.environ.items() if name not in before}
+    return Preloaded(given, frozenset(read), {**stamps, **young}, added)
 
 
 class _Watched:
@@ -108,7 +126,8 @@ class _Watched:
 
         class Environment(self._class):  # type: ignore[name-defined,misc]
             def __getitem__(self, key: str) -> str:
-                if sys._getframe(1).f_code.co_name != "__iter__":
+                # in bytes, as subprocess asks for the path, there is none
+                if isinstance(key, str) and sys._getframe(1).f_code.co_name != "__iter__":
                     read.add(key)
                 value: str = super().__getitem__(key)
                 return value

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tunebook.kernels.wire import Garbage, Gone, Inbox
-from tunebook.records import write_atomically
+from tunebook.writing import write_atomically
 
 UNKNOWN_STATUS = 1
 """Exit status of a kernel whose server has ended before it."""

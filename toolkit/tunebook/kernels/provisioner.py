@@ -17,7 +17,7 @@ from tunebook.environment import KERNEL_VARIABLE
 from tunebook.kernels.client import PATIENCE, fork_kernel
 from tunebook.kernels.places import KernelChoice, NotWarm
 from tunebook.kernels.process import WarmProcess
-from tunebook.records import write_atomically
+from tunebook.writing import write_atomically
 
 FORKED = "it was forked from a server for this environment"
 UNDERSTOOD = {"env", "cwd", "stdin", "stdout", "stderr", "independent"}

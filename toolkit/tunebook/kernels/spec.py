@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunebook.errors import MachineError
-from tunebook.records import write_atomically, write_problem
+from tunebook.writing import write_atomically, write_problem
 
 NAME = "tunebook-warm"
 """Of the kernelspec and of the provisioner."""

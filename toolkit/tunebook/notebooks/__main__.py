@@ -13,14 +13,15 @@ import sys
 import threading
 from pathlib import Path
 
-from tunebook.records import write_atomically
+from tunebook.writing import write_atomically
 
 
 def main() -> None:
     """Reads the job, runs it, and leaves an outcome.json beside it."""
-    # every run of a batch pays for these, and a notebook has no use for either: jsonschema would
-    # build a grammar of IRIs, which takes two seconds; papermill would be ready for Hadoop
-    for unused in ("rfc3987_syntax", "pyarrow"):
+    # every run of a batch pays for these, and a notebook has no use for any: jsonschema would
+    # build a grammar of IRIs, which takes two seconds, and one of URIs, and read durations;
+    # papermill would be ready for Hadoop
+    for unused in ("rfc3987_syntax", "rfc3986_validator", "isoduration", "pyarrow"):
         sys.modules[unused] = None  # type: ignore[assignment]
     from tunebook.notebooks.papermill_job import run_job
 
@@ -29,6 +30,9 @@ def main() -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     outcome = run_job(folder, job)
     write_atomically(folder / "outcome.json", json.dumps(outcome))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a run would wait until every module is taken apart
 
 
 def _end_with_supervisor(folder: Path) -> None:

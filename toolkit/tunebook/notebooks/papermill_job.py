@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient.exceptions import DeadKernelError
 from papermill import PapermillExecutionError
 from papermill import execute_notebook as papermill_execute
+from papermill.engines import NBClientEngine, papermill_engines
 from traitlets import default
 
 from tunebook.kernels.provisioner import WarmProvisioner
 from tunebook.kernels.spec import NAME, kernel_spec
-from tunebook.notebooks.supervision import KERNEL_KIND, KERNEL_PROCESS
 
 IOPUB_SECONDS = 120
 """How long outputs of a finished cell may still be under way."""
+SPARING = "tunebook-sparing"
+"""What `SparingEngine` is called in papermill."""
 
 
 def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
@@ -27,14 +30,17 @@ def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         folder: Private folder, for the kernel's sockets.
-        job: `notebook`, `output`, `parameters`, `start_timeout` and `kernel`.
+        job: `notebook`, `output`, `parameters`, `start_timeout` and `kernel`, the config of its
+            provisioner.
     """
     _register_provisioner()
+    papermill_engines.register(SPARING, SparingEngine)
     try:
         papermill_execute(
             _without_format(job["notebook"]),
             _without_format(job["output"]),
             parameters=job["parameters"],
+            engine_name=SPARING,
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -56,6 +62,28 @@ def run_job(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "finished"}
 
 
+class SparingEngine(NBClientEngine):  # type: ignore[misc]
+    """Tells of cells of code alone, since papermill saves the notebook whenever a cell is told of.
+
+    A cell of text does nothing that would have to be saved before and after it.
+    """
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, *arguments: Any, **options: Any) -> Any:
+        """Executes the cells."""
+        for name in ("cell_start", "cell_complete"):
+            setattr(nb_man, name, _of_code(getattr(nb_man, name)))
+        return super().execute_managed_notebook(nb_man, *arguments, **options)
+
+
+def _of_code(tell: Callable[..., object]) -> Callable[..., None]:
+    def told(cell: Any, *arguments: Any, **options: Any) -> None:
+        if cell.cell_type == "code":
+            tell(cell, *arguments, **options)
+
+    return told
+
+
 def _kind(error: Exception) -> str:
     """nbclient's kernel client says both with a bare RuntimeError."""
     starting = ("Kernel didn't respond", "Kernel died before replying")
@@ -74,7 +102,7 @@ def _register_provisioner() -> None:
     factory.provisioners[NAME] = EntryPoint(NAME, value, factory.GROUP_NAME)
 
 
-def _manager_in(folder: Path, kernel: str) -> type[AsyncKernelManager]:
+def _manager_in(folder: Path, kernel: Mapping[str, str]) -> type[AsyncKernelManager]:
     class PrivateKernelManager(AsyncKernelManager):
         """A kernel of this very interpreter, reached through sockets in a private folder.
 
@@ -92,12 +120,6 @@ def _manager_in(folder: Path, kernel: str) -> type[AsyncKernelManager]:
 
         @property
         def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(
-                **kernel_spec(
-                    wanted=kernel,
-                    process_file=str(folder / KERNEL_PROCESS),
-                    kind_file=str(folder / KERNEL_KIND),
-                )
-            )
+            return KernelSpec(**kernel_spec(**kernel))
 
     return PrivateKernelManager

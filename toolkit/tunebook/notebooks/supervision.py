@@ -103,16 +103,20 @@ def execute_notebook(
         "output": str(run.notebook.resolve()),
         "parameters": dict(parameters),
         "start_timeout": max(1, round(start_timeout)),
-        "kernel": kernel,
     }
     environment = environment_of(run, plugin_files)
     environment[NOTEBOOK_FOLDER] = str(Path(notebook).resolve().parent)
     if kernel == "warm":
         begin_warming(sys.executable, environment)  # here, as it is to outlive the process tree
     with _private_folder() as folder, (folder / "log.txt").open("wb") as log:
+        announced = folder / KERNEL_PROCESS
+        job["kernel"] = {
+            "wanted": kernel,
+            "process_file": str(announced),
+            "kind_file": str(folder / KERNEL_KIND),
+        }
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         start = functools.partial(_start, folder, environment, log)
-        announced = folder / KERNEL_PROCESS
         verdict, status = supervise(start, timeout, on_poll, grace, announced=announced)
         if not run.notebook.exists():
             shutil.copyfile(notebook, run.notebook)
@@ -184,6 +188,11 @@ class ProcessTree:
     def ended(self) -> bool:
         return self.root.poll() is not None
 
+    def wait(self, seconds: float) -> None:
+        """Waits for the end of the root, at most so long."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.root.wait(seconds)
+
     def signal_descendants(self, number: signal.Signals) -> None:
         """Signals all but the root."""
         import psutil
@@ -221,7 +230,7 @@ def _watch(
         if time.monotonic() > deadline:
             _end(tree, received, grace)
             return Outcome("timed_out")
-        time.sleep(POLL_SECONDS)
+        tree.wait(POLL_SECONDS)
     return None
 
 
