@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import tiny
 import tunebook as tb
@@ -32,24 +33,49 @@ COMMAND = [sys.executable, "-c", "from tunebook.cli import main; main()"]
 CANDIDATES = [{"strategy": "full"}, {"strategy": "freeze"}, {"strategy": "feature_extraction"}]
 
 
+def write_case(folder: Path, bert: Path) -> str:
+    (folder / "tiny.json").write_text(json.dumps(tiny.case_content(bert)))
+    return str(folder / "tiny.json")
+
+
 @pytest.fixture
 def case(tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.json").write_text(json.dumps(tiny.case_content(tiny_bert)))
-    return str(tmp_path / "tiny.json")
+    return write_case(tmp_path, tiny_bert)
 
 
 def command(case: str, *arguments: str) -> list[str]:
-    words = ["audition", case, "--grid", "strategy=full,feature_extraction", "--first-rows", "8"]
-    return [*COMMAND, *words, "--seeds", "1", *arguments, "--json"]
+    names = ",".join(str(each["strategy"]) for each in CANDIDATES)
+    words = ["audition", case, "--grid", f"strategy={names}", "--first-rows", "8", "--seeds", "1"]
+    return [*COMMAND, *words, *arguments, "--json"]
 
 
-def answer(case: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+def answer(case: str, *arguments: str, **options: Any) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        command(case, *arguments), capture_output=True, text=True, check=False, timeout=300
+        command(case, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **options,
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def unbroken(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What an audition says that nothing has disturbed; the workers of xdist share one."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "unbroken-audition"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            folder.mkdir()
+            code, content = answer(write_case(folder, tiny_bert), "--budget", "5m", cwd=folder)
+            assert code == 0
+            (folder / "answer.json").write_text(json.dumps(content))
+    found: dict[str, Any] = json.loads((folder / "answer.json").read_text())
+    return found
 
 
 def scores(content: dict[str, Any]) -> dict[tuple[int, str], Any]:
@@ -60,30 +86,38 @@ def scores(content: dict[str, Any]) -> dict[tuple[int, str], Any]:
     }
 
 
-def test_half_go_on_to_all_rows_and_no_test_row_is_seen(case: str, tmp_path: Path) -> None:
-    audition = tb.run_audition(case, CANDIDATES, seeds=1, first_rows=8, budget=600)
-    assert [rung.tried.rung.rows for rung in audition.rungs] == [8, 126]
-    assert [len(rung.rows) for rung in audition.rungs] == [3, 2]
-    assert [*audition.rungs[1].rows] == [
-        name for name in audition.rungs[1].rows if name in [*audition.rungs[0].rows][:2]
-    ]
-    assert audition.winner is not None
-    assert audition.file.ended
-    assert 0 < audition.file.spent < 600
-    assert audition.rungs[1].tried.rung.predicted is not None
-    test = {*load_dataset(tb.load_case(case), PluginHost()).split("test")["id"]}
+def test_half_go_on_to_all_rows(unbroken: dict[str, Any]) -> None:
+    first, last = unbroken["rungs"]
+    assert [first["rows"], last["rows"], unbroken["all_rows"]] == [8, 126, 126]
+    assert len(first["candidates"]) == 3
+    ahead = [each["name"] for each in first["candidates"]][:2]
+    assert {each["name"] for each in last["candidates"]} == {*ahead}
+    assert unbroken["winner"] == {"strategy": last["candidates"][0]["name"]}
+    assert unbroken["ended"]
+    assert 0 < unbroken["spent_seconds"] < 300
+    assert last["predicted_seconds"] > 0
+
+
+def test_no_test_row_is_seen(unbroken: dict[str, Any]) -> None:
+    folder = Path(unbroken["path"])
+    test = {*load_dataset(tb.load_case(unbroken["case"]), PluginHost()).split("test")["id"]}
     assert len(test) == 27
-    runs = [tb.load_run(run.path) for run in find_runs(tmp_path / "runs")]
+    runs = [tb.load_run(run.path) for run in find_runs(folder)]
     assert len(runs) == 5
     for run in runs:
         assert run.report.split == "validation"
         assert not test & {*run.saved(run.place.predictions)["id"]}
         assert run.record.seed == 0
 
-    again = tb.run_audition(case, CANDIDATES, seeds=1, first_rows=8, budget=600)
-    assert again.id == audition.id
-    assert len(find_runs(tmp_path / "runs")) == 5
-    assert again.file == audition.file
+
+def test_the_same_again_runs_nothing(unbroken: dict[str, Any]) -> None:
+    folder = Path(unbroken["case"]).parent
+    code, again = answer(unbroken["case"], "--budget", "5m", cwd=folder)
+    assert code == 0
+    assert again["ran"] == 0
+    assert again["audition"] == unbroken["audition"]
+    assert scores(again) == scores(unbroken)
+    assert again["spent_seconds"] == unbroken["spent_seconds"]
 
 
 def test_a_budget_that_is_too_small_is_said_and_a_larger_one_goes_on(case: str) -> None:
@@ -100,11 +134,7 @@ def test_a_budget_that_is_too_small_is_said_and_a_larger_one_goes_on(case: str) 
     assert [rung["rows"] for rung in later["rungs"]] == [8, 126]
 
 
-def test_killed_again_and_again_it_comes_to_the_same(case: str, tmp_path: Path) -> None:
-    whole = command(case, "--budget", "5m", "--runs-dir", str(tmp_path / "whole"))
-    unbroken = json.loads(
-        subprocess.run(whole, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-    )
+def test_killed_again_and_again_it_comes_to_the_same(case: str, unbroken: dict[str, Any]) -> None:
     for seconds in (5, 12):
         process = subprocess.Popen(
             command(case, "--budget", "5m"), stdout=subprocess.DEVNULL, start_new_session=True
@@ -115,17 +145,20 @@ def test_killed_again_and_again_it_comes_to_the_same(case: str, tmp_path: Path) 
     code, content = answer(case, "--budget", "5m")
     assert code == 0
     assert scores(content) == scores(unbroken)
-    assert len(scores(content)) == 4
+    assert len(scores(content)) == 5
     assert content["winner"] == unbroken["winner"]
 
 
-def test_a_person_stops_it_and_resume_goes_on(case: str, tmp_path: Path) -> None:
+def test_a_person_stops_it_and_resume_goes_on(case: str) -> None:
     process = subprocess.Popen(
-        command(case, "--budget", "5m"), stdout=subprocess.PIPE, text=True, start_new_session=True
+        command(case, "--budget", "5m", "--first-rows", "126"),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
-    assert (first["event"], first["what"], first["rows"]) == ("rung", "begins", 8)
+    assert (first["event"], first["what"], first["rows"]) == ("rung", "begins", 126)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=120)
