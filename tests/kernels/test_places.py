@@ -132,6 +132,7 @@ BASE = {"HOME": "/h", "PATH": "/bin", "LANG": "C"}
         *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KMP_AFFINITY"),
         *("HF_HOME", "TRANSFORMERS_OFFLINE", "TORCH_HOME", "PYTHONHASHSEED", "PYTHONPATH"),
         *("LD_PRELOAD", "MPLBACKEND", "TOKENIZERS_PARALLELISM", "LC_ALL", "XDG_CACHE_HOME"),
+        "FSSPEC_S3_ENDPOINT_URL",
     ],
 )
 def test_what_libraries_read_on_import_has_a_server_of_its_own(name: str) -> None:

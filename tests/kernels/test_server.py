@@ -251,6 +251,25 @@ def test_a_server_that_must_not_be_forked_says_so(
         fork("--version", environment={"MINE": "1"})
 
 
+def test_copying_all_variables_is_no_reading_of_one(
+    light: Path, fork: Fork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As fsspec does when it is imported."""
+    source = "import os\nall = dict(os.environ), os.environ.copy(), {**os.environ}\n"
+    (tmp_path / "copies.py").write_text(source + "dict(os.environ.items())\n")
+    past = time.time_ns() - 60 * 10**9
+    os.utime(tmp_path / "copies.py", ns=(past, past))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv(PRELOAD_VARIABLE, "copies")
+    monkeypatch.setenv("MINE", "first terminal")
+    begin_warming(sys.executable, os.environ)
+    for mine in ("first terminal", "another one"):
+        kernel = fork("--version", environment={"MINE": mine})
+        kernel.release()
+        assert kernel.wait(20) == 0
+    assert status()["forks"] == 2
+
+
 def test_an_idle_server_leaves_nothing(tmp_path: Path, fork: Fork) -> None:
     with own_servers(**{PRELOAD_VARIABLE: "json", IDLE_VARIABLE: "0.5"}) as folder:
         kernel = fork()

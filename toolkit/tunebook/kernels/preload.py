@@ -8,10 +8,11 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, KeysView, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import CodeType, FrameType
 
 from tunebook.discovery import ENTRY_POINT_GROUP, origin_of
 
@@ -116,18 +117,31 @@ def preload(modules: Iterable[str]) -> Preloaded:
 
 
 class _Watched:
-    """Notes which variables are read; iterating over all of them is no reading."""
+    """Notes which variables are read; going through or copying all of them is no reading.
+
+    fsspec copies them. A server of one terminal could not serve another one otherwise, where the
+    shell's variables differ.
+    """
 
     def __init__(self) -> None:
         self.read: set[str] = set()
 
     def __enter__(self) -> set[str]:
         read, self._class = self.read, type(os.environ)
+        copying: set[tuple[CodeType, int]] = set()
 
         class Environment(self._class):  # type: ignore[name-defined,misc]
+            def keys(self) -> KeysView[str]:
+                # `dict(…)` asks for these first, then for each value at the same instruction
+                copying.add(_place(sys._getframe(1)))
+                found: KeysView[str] = super().keys()
+                return found
+
             def __getitem__(self, key: str) -> str:
+                caller = sys._getframe(1)
+                by_all = caller.f_code.co_name == "__iter__" or _place(caller) in copying
                 # in bytes, as subprocess asks for the path, there is none
-                if isinstance(key, str) and sys._getframe(1).f_code.co_name != "__iter__":
+                if isinstance(key, str) and not by_all:
                     read.add(key)
                 value: str = super().__getitem__(key)
                 return value
@@ -137,6 +151,10 @@ class _Watched:
 
     def __exit__(self, *_: object) -> None:
         os.environ.__class__ = self._class
+
+
+def _place(frame: FrameType) -> tuple[CodeType, int]:
+    return frame.f_code, frame.f_lasti
 
 
 def _files() -> set[str]:
