@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import tunebook as tb
 from plugin_sources import STRATEGY
 from tunebook.audition.driving import carry_out
 from tunebook.audition.folder import read_audition
-from tunebook.audition.opening import open_audition
+from tunebook.audition.halving import Rung
+from tunebook.audition.opening import open_audition, write_audition
 from tunebook.audition.plan import make_audition_plan
 from tunebook.data.loading import load_dataset
 from tunebook.errors import ConfigError
@@ -199,6 +201,24 @@ def test_what_another_process_has_done_meanwhile_is_not_forgotten(
     late = carry_out(host, opened)
     assert late.ran == 0
     assert late.audition.file == done.file
+
+
+def test_a_copy_of_its_folder_is_left_alone(case: str, tmp_path: Path) -> None:
+    """A backup holds the same runs, so that it would suit as the place of the next rung."""
+    content = {"case": case, "candidates": CANDIDATES, "seeds": 1, "first_rows": 8}
+    plan = make_audition_plan(PluginHost(), content)
+    opened = open_audition(PluginHost(), plan, tmp_path / "runs")
+    write_audition(opened)
+    copy = opened.folder.path.with_name("backup")
+    shutil.copytree(opened.folder.path, copy)
+    before = (copy / "plan.json").read_text()
+    further = opened.file.with_last(done=True).with_rung(Rung(16, ("full", "freeze"), 1))
+    further.write(opened.folder)
+    again = open_audition(PluginHost(), plan, tmp_path / "runs")
+    write_audition(again)
+    assert again.folder == opened.folder
+    assert len(opened.folder.read_plan().entries) == 5
+    assert (copy / "plan.json").read_text() == before
 
 
 def test_one_process_at_a_time(case: str, tmp_path: Path) -> None:

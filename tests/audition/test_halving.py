@@ -46,6 +46,12 @@ def test_fewer_than_half_go_on_where_half_cannot_be_borne() -> None:
     assert rung.rows == 600
 
 
+def test_no_run_is_cut_in_two() -> None:
+    # sixteen places don't make a run of 8 s shorter
+    rung = next_rung(("a", "b"), linear, rows=100, all_rows=800, seeds=2, seconds=5, places=16)
+    assert rung == Rung(400, ("a", "b"), seeds=2, predicted=4.0)
+
+
 def test_a_dear_candidate_counts_with_its_own_cost() -> None:
     def dear(name: str, rows: int) -> float:
         return rows * (10 if name == "a" else 1) / 100
@@ -92,7 +98,8 @@ def test_a_rung_is_larger_holds_fewer_and_fits(
     assert rung.predicted * rungs_to_come(kept) <= seconds * (1 + 1e-9)
     bigger = [n for n in larger(rows, all_rows) if n > rung.rows]
     if bigger:  # it took what it could
-        cost = seeds * sum(linear(name, bigger[-1]) for name in rung.candidates) / places
+        costs = [linear(name, bigger[-1]) for name in rung.candidates]
+        cost = max(seeds * sum(costs) / places, *costs)
         assert cost > seconds / rungs_to_come(kept)
 
 

@@ -117,9 +117,6 @@ def test_candidates_that_come_to_the_same_are_one(host: PluginHost, case: str) -
         ([FULL, FULL], {}, ["audition.candidates"]),
         ([FULL, {"strategy": {"kind": "full"}}], {}, ["audition.candidates"]),
         ([FULL, LORA, {}], {}, ["audition.empty"]),
-        ([FULL, {"seed": 3}], {}, ["audition.own"]),
-        ([FULL, {"limits.train_rows": 3}], {}, ["audition.own"]),
-        ([FULL, {"evaluation.split": "test"}], {}, ["audition.own"]),
         ([FULL, LORA], {"parameters": {"seed": 3}}, ["audition.own"]),
         ([FULL, LORA], {"parameters": {"evaluation.split": "test"}}, ["audition.own"]),
         ([FULL, LORA], {"seeds": 0}, ["config.invalid"]),
@@ -130,7 +127,7 @@ def test_candidates_that_come_to_the_same_are_one(host: PluginHost, case: str) -
         ([FULL, {"strategy": "lore"}], {}, None),
         ([FULL, {"training.epoch": 3}], {}, None),
     ],
-    ids=range(17),
+    ids=range(14),
 )
 def test_what_is_refused(
     host: PluginHost, case: str, candidates: Any, changes: Any, codes: list[str] | None
@@ -144,17 +141,33 @@ def test_what_is_refused(
         assert [problem.code for problem in problems] == codes
 
 
-def test_candidates_that_differ_only_in_what_an_audition_sets_are_one(
-    host: PluginHost, case: str
-) -> None:
-    few, more = {"limits": {"train_rows": 5}}, {"limits": {"train_rows": 9}}
-    with pytest.raises(ConfigError, match="come to the same"):
-        make_audition_plan(host, content(case, few, more))
+@pytest.mark.parametrize(
+    "key",
+    [
+        "seed",
+        "split.seed",
+        "data.path",
+        "task",
+        "limits",
+        "limits.train_rows",
+        "limits.eval_rows",
+        "train_per_class",
+        "evaluation",
+        "evaluation.split",
+        "preset",
+    ],
+)
+def test_all_are_trained_and_judged_on_the_same_rows(host: PluginHost, case: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_audition_plan(host, content(case, FULL, {**LORA, key: 1}))
+    assert [(p.code, p.where) for p in caught.value.problems] == [
+        ("audition.own", f"candidates.1.{key}")
+    ]
 
 
 def test_no_way_of_writing_it_makes_a_run_see_test_rows(host: PluginHost, case: str) -> None:
-    whole = {"evaluation": {"split": "test", "primary": "accuracy"}}
-    plan = make_audition_plan(host, content(case, {**FULL, **whole}, LORA, parameters=whole))
+    shared = {"evaluation": {"split": "test", "primary": "accuracy"}}
+    plan = make_audition_plan(host, content(case, FULL, LORA, parameters=shared))
     planner = Planner(host, case, with_notebook=False)
     runs = [run for _, run in plan.runs_of(Rung(8, tuple(plan.names)))]
     assert len(runs) == 2
@@ -163,6 +176,17 @@ def test_no_way_of_writing_it_makes_a_run_see_test_rows(host: PluginHost, case: 
         assert planned.evaluation.split == "validation"
         assert planned.evaluation.primary == "accuracy"
         assert planned.limits.train_rows == 8
+
+
+def test_the_order_of_parameters_makes_no_second_candidate(host: PluginHost, case: str) -> None:
+    one = {"strategy": "lora", "training.epochs": 1}
+    plan = make_audition_plan(host, content(case, FULL, one, dict(reversed(one.items()))))
+    assert len(plan.candidates) == 2
+
+
+def test_what_is_not_json_is_said(host: PluginHost, case: str) -> None:
+    with pytest.raises(ConfigError, match=r"audition\.not_json"):
+        make_audition_plan(host, content(case, FULL, {"strategy": Path("x")}))
 
 
 def test_a_wrong_name_gets_a_suggestion(host: PluginHost, case: str) -> None:

@@ -80,6 +80,28 @@ def test_who_was_judged_on_other_texts_is_out_with_the_reason(tmp_path: Path) ->
     assert audition.winner != {"strategy": "ia3"}
 
 
+def test_a_run_that_was_lost_is_out_once_the_rung_is_done(tmp_path: Path) -> None:
+    folder = save_audition(tmp_path, {256: {"full": 1.0, "lora": 1.0, "ia3": BROKEN}})
+    log = folder.log_file.read_text().replace('"failed"', '"lost"')
+    folder.log_file.write_text(log)
+    assert "lost: bad" in tb.load_audition(folder.path).rungs[0].failed["ia3"]
+    read_audition(folder).with_last(done=False).write(folder)
+    assert tb.load_audition(folder.path).rungs[0].failed == {}  # it may go on
+
+
+def test_nobody_left_to_compare_is_no_want_of_budget(tmp_path: Path) -> None:
+    folder = save_audition(tmp_path, {256: {"full": 1.0, "ia3": BROKEN}})
+    said = " ".join(tb.load_audition(folder.path).sentences())
+    assert "with nobody to compare" in said
+    assert "larger budget" not in said
+
+
+def test_a_rung_without_a_result_leaves_the_one_before_as_it_was(tmp_path: Path) -> None:
+    rungs = {256: {"full": 1.0, "lora": 0.4}, 500: {"full": BROKEN, "lora": BROKEN}}
+    audition = tb.load_audition(save_audition(tmp_path, rungs).path)
+    assert audition.outcome(audition.rungs[0], "full") == "best"
+
+
 def test_a_comparison_short_of_all_rows_says_so(tmp_path: Path) -> None:
     folder = save_audition(tmp_path, RUNGS, all_rows=5000)
     said = " ".join(tb.load_audition(folder.path).sentences())

@@ -30,7 +30,9 @@ def test_times_as_people_write_them(written: str, seconds: float) -> None:
     assert Duration().convert(written, None, None) == seconds
 
 
-@pytest.mark.parametrize("written", ["", "m", "-3", "nan", "3 days", "1h-2m", "1e3s"])
+@pytest.mark.parametrize(
+    "written", ["", "m", "-3", "nan", "3 days", "1h-2m", "1e3s", "1h30", "5 5"]
+)
 def test_what_is_no_time(written: str) -> None:
     with pytest.raises(click.BadParameter, match="is no time"):
         Duration().convert(written, None, None)

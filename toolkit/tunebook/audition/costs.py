@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,12 +33,15 @@ class Costs:
             for name, row in rung.rows.items()
         }
         seconds = sum(map(_seconds, measured.values()))
-        overhead = rung.tried.seconds * places / seconds if seconds else 1.0
+        used = min(places, sum(map(len, measured.values())))
+        overhead = rung.tried.seconds * used / seconds if seconds else 1.0
         return cls(measured, max(overhead, 1.0))
 
     def __call__(self, name: str, rows: int) -> float:
         # without any, as where the clock was set back, it counts as the dearest of them
         runs = self.measured[name] or max(self.measured.values(), key=_seconds)
+        if not runs:  # nothing at all was measured
+            return math.inf
         told = [each.predict(_work(each, rows)) for each in runs]
         return self.overhead * sum(told) / len(told)
 

@@ -12,7 +12,7 @@ from typing import Any
 from tunebook.audition.costs import Costs
 from tunebook.audition.folder import AuditionFile, is_audition
 from tunebook.audition.halving import Rung, next_rung
-from tunebook.audition.opening import Opened, batch_of, open_audition, taken_up
+from tunebook.audition.opening import Opened, batch_of, open_audition, prepare_in, taken_up
 from tunebook.audition.plan import (
     DEFAULT_BUDGET,
     DEFAULT_SEEDS,
@@ -23,7 +23,7 @@ from tunebook.audition.reading import Audition
 from tunebook.audition.sentences import begins, ends
 from tunebook.batch.drive import BatchResult, drive, executor_config
 from tunebook.batch.folder import BatchFolder
-from tunebook.batch.opening import prepare_batch, write_batch
+from tunebook.batch.opening import write_batch
 from tunebook.batch.scheduler import Ending, Listener
 from tunebook.batch.states import Change
 from tunebook.errors import MachineError
@@ -98,15 +98,18 @@ class _Going:
     def run(self) -> AuditionResult:
         ending = Ending("done")
         while not self.file.ended:
-            if not self.file.rungs[-1].done:
+            if self.file.rungs[-1].done:
+                self._go_on()
+            elif not self.file.left:
+                self._keep(replace(self.file, ended=True))
+            else:
                 ending = self._try().ending
-                if ending.reason == "timed_out":  # the budget is used up, as it was meant to be
+                if ending.reason == "timed_out" and ending.trouble is None:
+                    # the budget is used up, as it was meant to be
                     ending = Ending("done")
                     self._keep(replace(self.file, ended=True))
                 if ending.reason != "done":
                     break
-            else:
-                self._go_on()
         return AuditionResult(self.audition, ending, self.ran, self.seconds)
 
     @property
@@ -121,11 +124,7 @@ class _Going:
         """Runs what the last rung lacks, for as long as the budget lasts."""
         limits = {"batch": max(self.file.left, 0.001)}
         plan = batch_of(self.host, self.file, self.opened.executor, limits=limits)
-        write_batch(
-            prepare_batch(
-                self.host, plan, self.folder.runs_dir, plugin_files=self.opened.plugin_files
-            )
-        )
+        write_batch(prepare_in(self.folder, self.host, plan, self.opened.plugin_files))
         self._keep(self.file)
         self.tell(self.audition, "begins")
         spent = self.file.rungs[-1].seconds
@@ -139,6 +138,7 @@ class _Going:
             self.folder,
             executor=self.opened.executor,
             listeners=[*self.listeners, keep_time],
+            only=self.file.plan.keys_of(self.file.rungs[-1].rung),
         )
         self.ran += result.ran
         self.seconds += result.seconds
@@ -186,9 +186,9 @@ def run_audition(
 ) -> Audition:
     """Tries strategies on a case under a budget; one that was begun before goes on.
 
-    All candidates are trained on few rows, the better half on more, until two have had all rows or
-    the budget is used up (successive halving, arXiv:1502.07943). Scores are those of validation
-    rows, with intervals and paired tests; test rows stay unseen.
+    All candidates are trained on few rows, at most the better half on more, until those that are
+    left have had all rows or the budget is used up (successive halving, arXiv:1502.07943). Scores
+    are those of validation rows, with intervals and paired tests; test rows stay unseen.
 
     Args:
         case: Name of the case, or path of its file.

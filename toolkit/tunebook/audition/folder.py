@@ -123,7 +123,7 @@ def read_audition(folder: BatchFolder) -> AuditionFile:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
         expected = "a file that tunebook wrote"
-        fix = "put the file back, or remove it: the audition then begins with the runs it has"
+        fix = "put the file back, or remove the whole folder to begin anew"
         raise ConfigError(Problem("audition.damaged", str(path), expected, found, fix)) from error
 
 

@@ -64,7 +64,8 @@ def next_rung(
         names = tuple(ranked[:kept])
         share = seconds / rungs_to_come(kept)
         for more in larger(rows, all_rows):
-            predicted = seeds * sum(cost(name, more) for name in names) / places
+            costs = [cost(name, more) for name in names]
+            predicted = max(seeds * sum(costs) / places, *costs)  # no run is cut in two
             if predicted <= share:
                 return Rung(more, names, seeds, predicted)
     return None

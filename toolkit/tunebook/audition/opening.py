@@ -16,6 +16,7 @@ from tunebook.batch.plan import BatchPlan, make_batch_plan
 from tunebook.config import PluginConfig
 from tunebook.data.loading import load_dataset
 from tunebook.host import PluginHost
+from tunebook.ownership import AUDITIONS, owned
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,24 @@ def open_audition(
     host.require("executor", host.get("executor", config.kind))
     before = _before(plan, runs_dir)
     file = _begin(host, plan, left_out or {}) if before is None else taken_up(before, plan)
-    files = tuple(plugin_files)
-    prepared = prepare_batch(host, batch_of(host, file, executor), runs_dir, plugin_files=files)
+    files, plan_now = tuple(plugin_files), batch_of(host, file, executor)
+    if before is None:
+        prepared = prepare_batch(host, plan_now, runs_dir, plugin_files=files)
+    else:
+        prepared = prepare_in(before, host, plan_now, files)
     return Opened(file, prepared, before is not None, executor, files)
+
+
+def prepare_in(
+    folder: BatchFolder, host: PluginHost, plan: BatchPlan, plugin_files: Iterable[Path]
+) -> Prepared:
+    """Checks a plan for the batch in `folder`, and for no other one that might suit.
+
+    Raises:
+        TunebookError: With everything that is wrong with it.
+    """
+    there = str(folder.path) if folder.plan_file.exists() else None
+    return prepare_batch(host, plan, folder.runs_dir, extend=there, plugin_files=plugin_files)
 
 
 def write_audition(opened: Opened) -> None:
@@ -80,7 +96,8 @@ def write_audition(opened: Opened) -> None:
         MachineError: The place cannot be written to.
     """
     write_batch(opened.prepared)
-    opened.file.write(opened.folder)
+    with owned(opened.folder.path, AUDITIONS):
+        opened.file.write(opened.folder)
 
 
 def taken_up(folder: BatchFolder, plan: AuditionPlan) -> AuditionFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +28,12 @@ HELD_BACK: Parameters = {"evaluation.split": "validation", "evaluation.learning_
 ROWS = "limits.train_rows"
 OWN = {
     "seed": "say with `seeds` how many each candidate gets",
-    ROWS: "an audition decides itself how many rows a rung has",
     "evaluation.split": "leave it out: an audition is judged on the validation rows",
     "evaluation.learning_curve": "leave it out: an audition traces no curve",
 }
-"""Parameters that no candidate sets, and what to do instead."""
+"""Parameters that nobody sets, and what to do instead."""
+SHARED = ("data", "task", "tasks", "split", "limits", "train_per_class", "evaluation", "preset")
+"""Sections that decide on which rows candidates are trained and judged: the same for all."""
 DEFAULT_BUDGET = 1800.0
 DEFAULT_SEEDS = 2
 ROWS_TO_BEGIN = 256
@@ -112,8 +114,13 @@ def make_audition_plan(host: PluginHost, content: Mapping[str, Any]) -> Audition
         TunebookError: With everything that is wrong with its form, its case or its candidates.
     """
     try:
+        json.dumps(content, allow_nan=False)
         plan = AuditionPlan.model_validate(dict(content))
-    except ValidationError as error:
+    except (TypeError, ValueError) as error:
+        if not isinstance(error, ValidationError):
+            fix = "write paths, dates and the like as text"
+            problem = ("audition.not_json", "audition", "JSON types only", str(error), fix)
+            raise ConfigError(Problem(*problem)) from error
         told = problems_of(AuditionPlan, error, content, "audition")
         fix = "see `tunebook audition --help` for what it may be"
         raise ConfigError(*(replace(each, fix=fix) for each in told)) from error
@@ -126,12 +133,11 @@ def make_audition_plan(host: PluginHost, content: Mapping[str, Any]) -> Audition
     validate_entries(host, _entries(plan.case, tried), with_notebook=False)
     runs = [{**each, **HELD_BACK, ROWS: ROWS_TO_BEGIN} for each in tried]
     kept = validate_entries(host, _entries(plan.case, runs), with_notebook=False).entries
-    keys = {each.key for each in kept}
-    distinct = [
-        own
-        for own, run in zip(plan.names.values(), runs, strict=True)
-        if entry_key(plan.case, run) in keys
-    ]
+    # by key, so that the order of parameters makes no second one
+    by_key = {
+        entry_key(plan.case, run): own for own, run in zip(plan.names.values(), runs, strict=True)
+    }
+    distinct = [by_key[each.key] for each in kept]
     if len(distinct) < FEWEST:
         raise ConfigError(_too_few(f"{len(tried)} that come to the same"))
     return plan.model_copy(update={"candidates": tuple(distinct)})
@@ -176,25 +182,26 @@ def check_single_task(case: CaseConfig) -> None:
 
 
 def _problems(plan: AuditionPlan) -> Iterator[Problem]:
-    for key in sorted(plan.parameters.keys() & OWN.keys() - {ROWS}):  # which all of them may limit
-        yield _own("parameters", key)
+    for key in sorted(plan.parameters.keys() & OWN.keys()):
+        yield _own("parameters", key, OWN[key])
     told: set[str] = set()
     for number, candidate in enumerate(plan.candidates):
         where = f"candidates.{number}"
         if not candidate:
             fix = "set at least one parameter, such as strategy=lora"
             yield Problem("audition.empty", where, "what the candidate changes", "nothing", fix)
-        for key in sorted(candidate.keys() & OWN.keys() - told):
-            told.add(key)  # once is enough
-            yield _own(where, key)
+        for key in sorted({*candidate} - told):
+            if key in OWN or key.partition(".")[0] in SHARED:
+                told.add(key)  # once is enough
+                yield _own(where, key, OWN.get(key, "set it for all of them, with -p"))
     if len(plan.names) < FEWEST:
         count = len(plan.candidates)
         yield _too_few(f"{count} times the same" if count > 1 else f"{count}")
 
 
-def _own(where: str, key: str) -> Problem:
-    expected = "parameters that the audition doesn't set itself"
-    return Problem("audition.own", f"{where}.{key}", expected, f"`{key}`", OWN[key])
+def _own(where: str, key: str, fix: str) -> Problem:
+    expected = "what may differ while all are trained and judged on the same rows"
+    return Problem("audition.own", f"{where}.{key}", expected, f"`{key}`", fix)
 
 
 def _too_few(found: str) -> Problem:

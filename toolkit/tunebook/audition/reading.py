@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from tunebook.audition.plan import AuditionPlan
 from tunebook.audition.sentences import summary
 from tunebook.batch.against_best import NOT_APART
 from tunebook.batch.board import collect
-from tunebook.batch.entry import Entry
+from tunebook.batch.entry import Entry, State
 from tunebook.batch.folder import BatchFolder
 from tunebook.batch.reading import Batch
 from tunebook.batch.rows import Row, Table
@@ -25,6 +26,13 @@ from tunebook.records import runs_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+FAILED: Mapping[bool, Sequence[State]] = {
+    False: ("failed",),
+    True: ("failed", "lost", "timed_out", "stopped"),
+}
+"""States of a run without a result, by whether its rung is done: else some of them go on."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ class Audition(Batch):
         """Candidates of the last rung that are not told apart from the best, quickest first."""
         rows = self.last.rows if self.last else {}
         alike = [name for name, row in rows.items() if row.verdict == NOT_APART]
-        return sorted(alike, key=lambda name: rows[name].seconds or 0.0)
+        return sorted(alike, key=lambda name: rows[name].seconds or math.inf)
 
     def standings(self) -> pd.DataFrame:
         """Returns a row for each candidate of each rung, the best of each rung first."""
@@ -108,6 +116,7 @@ class Audition(Batch):
                 "rung": rung.number,
                 "rows": rung.tried.rung.rows,
                 "candidate": name,
+                "runs": len(row.runs),
                 "validation": str(row.test),
                 "minus best": "" if row.difference is None else str(row.difference),
                 "p, corrected": row.p_corrected,
@@ -122,7 +131,7 @@ class Audition(Batch):
             for rung in self.rungs
             for name, why in rung.failed.items()
         ]
-        columns = ["rung", "rows", "candidate", "validation", "minus best"]
+        columns = ["rung", "rows", "candidate", "runs", "validation", "minus best"]
         columns += ["p, corrected", "seconds", "outcome"]
         return pd.DataFrame(rows, columns=columns).round(4)
 
@@ -131,9 +140,10 @@ class Audition(Batch):
         row = rung.rows[name]
         if not rung.tried.done:
             return "time was up" if self.file.ended else "so far"
-        if rung is self.rungs[-1]:
+        later = self.rungs[rung.number :]
+        if not later or (self.file.ended and not later[0].rows):
             return "best" if row.rank == 1 else row.verdict
-        if name in self.rungs[rung.number].tried.rung.candidates:
+        if name in later[0].tried.rung.candidates:
             return "goes on"
         return "left, though " + row.verdict if row.verdict == NOT_APART else "left"
 
@@ -148,7 +158,7 @@ class Audition(Batch):
         table = tables[0] if tables else None
         by_setting = {_setting(entry): names[entry.key] for entry in entries}
         rows = {by_setting[name_of(row.setting)]: row for row in (table.rows if table else ())}
-        without = {e.key: _why(e) for e in entries if e.state == "failed"}
+        without = {e.key: _why(e) for e in entries if e.state in FAILED[tried.done]}
         without |= {each.entry.key: each.reason for each in (table.unranked if table else ())}
         failed = {names[key]: why for key, why in without.items() if names[key] not in rows}
         return RungResult(number, tried, table, rows, failed)
@@ -191,4 +201,5 @@ def _setting(entry: Entry) -> str:
 
 def _why(entry: Entry) -> str:
     problems = (entry.error or {}).get("problems") or [{}]
-    return f"failed: {problems[0].get('found') or problems[0].get('code') or 'see its run'}"
+    told = problems[0].get("found") or problems[0].get("code") or "see its run"
+    return f"{entry.state.replace('_', ' ')}: {told}"

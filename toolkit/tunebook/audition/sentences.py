@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tunebook.audition.halving import FEWEST
 from tunebook.evaluation.wording import words
 from tunebook.progress import duration
 
@@ -25,8 +26,10 @@ def summary(audition: Audition) -> Iterator[str]:
     if last.tried.rung.seeds == 1:
         yield "Each candidate had one seed: how far another one would lie is not known."
     yield (
-        "These are validation scores, and the best of several is partly the luckiest: run the one "
-        "you choose once more, for its score on the test rows, which nothing here has seen."
+        "These are validation scores, by which the best step of each run was chosen too, and the "
+        "best of several is partly the luckiest; so with many equal ones, some are called worse by "
+        "chance more often than p says. Run the one you choose once more, for its score on the "
+        "test rows, which nothing here has seen."
     )
 
 
@@ -79,8 +82,10 @@ def _others(audition: Audition, last: RungResult) -> Iterator[str]:
         yield "Nothing is left to compare it with."
         return
     alike = audition.equals
-    if not alike:
+    tested = [name for name in others if last.rows[name].p is not None]
+    if not alike and len(tested) == len(others):
         yield f"It is told apart from {'the other' if len(others) == 1 else 'all others'}."
+    if not alike:
         return
     yield f"Not told apart from it: {', '.join(alike)}."
     quickest, best = last.rows[alike[0]].seconds, last.rows[name].seconds
@@ -95,6 +100,8 @@ def _stands_on(audition: Audition, last: RungResult) -> str:
         return f"That is on all training rows; {spent}."
     if not audition.file.ended:
         return f"So far it has got to {rows:,} of {whole:,} training rows; {spent}."
+    if len(last.rows) < FEWEST or not audition.rungs[-1].rows:
+        return f"It ended on {rows:,} of {whole:,} training rows, with nobody to compare; {spent}."
     return (
         f"The case has {whole:,} training rows, and the budget was enough to compare on {rows:,}: "
         f"on all of them the order may be another one, and a larger budget goes on; {spent}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunebook.attempts import Executor
@@ -61,6 +61,7 @@ def drive(
     executor: PluginConfig | None = None,
     retry_failed: bool = False,
     listeners: Sequence[Listener] = (),
+    only: Container[str] | None = None,
 ) -> BatchResult:
     """Runs what a batch has not done yet. Call it from the main thread.
 
@@ -70,6 +71,7 @@ def drive(
         executor: Where to run, instead of what the plan says.
         retry_failed: Whether runs that failed by themselves are tried again, too.
         listeners: Told of every change.
+        only: Keys of the runs that are tried again where they were cut short; all when None.
 
     Raises:
         ConfigError: Another process drives it, or the plan can't be read.
@@ -81,7 +83,7 @@ def drive(
     with driving(folder), stop_signals() as signals:
         orphans = end_orphans(folder.path)
         board, log = folder.board(file), BatchLog(folder)
-        told = [*_settle(board, log), *_requeue(board, log, retry_failed)]
+        told = [*_settle(board, log), *_requeue(board, log, retry_failed, only)]
         for change in told:
             for listener in listeners:
                 listener(change, board[change.key])
@@ -144,10 +146,14 @@ def _settle(board: Board, log: BatchLog) -> Iterator[Change]:
             yield change
 
 
-def _requeue(board: Board, log: BatchLog, retry_failed: bool) -> Iterator[Change]:
+def _requeue(
+    board: Board, log: BatchLog, retry_failed: bool, only: Container[str] | None
+) -> Iterator[Change]:
     """Queues what is to be tried again; what has succeeded is never touched."""
     states: tuple[State, ...] = (*CONTINUED, "failed") if retry_failed else CONTINUED
     for entry in [*board.within(*states)]:
+        if only is not None and entry.key not in only:
+            continue
         detail = f"after {code_of(entry.error)}" if entry.error else ""
         change = Change(entry.key, "queued", error=entry.error, detail=detail)
         if board.apply(change):

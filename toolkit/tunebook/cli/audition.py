@@ -39,7 +39,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no s
         if isinstance(value, float):
             return value
         parts = PART.findall(value)
-        if not parts or PART.sub("", value).strip():
+        unclear = len(parts) > 1 and not all(unit for _, unit in parts)  # 1h30: minutes?
+        if not parts or unclear or PART.sub("", value).strip():
             self.fail(f"`{value}` is no time: write 90s, 15m or 1h30m", param, ctx)
         return sum(float(number) * UNITS[unit] for number, unit in parts)
 
@@ -85,9 +86,10 @@ def audition_command(
 ) -> Answer:
     """Try strategies on CASE under a budget, and say which one to take, and how sure that is.
 
-    All candidates are trained on few rows, the better half on more, until the budget is used up or
-    two have had all rows. They are judged on the validation rows; the test rows stay unseen. Ended
-    at any moment, the same call goes on, and with a larger budget it goes further.
+    All candidates are trained on few rows, at most the better half on more, until the budget is
+    used up or those that are left have had all rows. They are judged on the validation rows; the
+    test rows stay unseen. Ended at any moment, the same call goes on, and with a larger budget it
+    goes further.
 
     With --json every change of state is a line of JSON, and so are each rung and the summary.
     """
@@ -115,6 +117,7 @@ def resume_audition(settings: Settings, name: str, *, dry_run: bool = False) -> 
     settings.plugin_files += plugin_files(folder)
     host = settings.host()
     executor = folder.read_plan().content.get("executor")
+    settings.runs_dir_given = str(folder.runs_dir)  # it may have been named by its path
     opened = _open(settings, host, read_audition(folder).plan, executor, {})
     return _dry_run(opened) if dry_run else _run(settings, host, opened)
 
@@ -223,7 +226,7 @@ def _error_of(result: AuditionResult) -> TunebookError | None:
         found = f"{audition.plan.budget:.0f} s, in which it was not done"
         problem = ("audition.budget", where, "time for the first rung", found, fix)
         return StoppedError(Problem(*problem))
-    fix = f"mend what `tunebook batches {audition.id}` says of them"
+    fix = f"mend what `tunebook batches {audition.id}` says of them, remove {where}, begin again"
     problem = ("audition.failed", where, "a candidate with a result", "all have failed", fix)
     kinds = {each.exit_code: each for each in TunebookError.__subclasses__()}
     return kinds.get(ExitCode(worst_exit_code(audition.entries)), ConfigError)(Problem(*problem))

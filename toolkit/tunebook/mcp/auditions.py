@@ -14,6 +14,7 @@ from tunebook.batch.folder import BatchFolder
 from tunebook.errors import ConfigError
 from tunebook.mcp.batches import check_again, set_off
 from tunebook.mcp.workspace import Workspace
+from tunebook.ownership import AUDITIONS, is_owned
 
 
 def prepare(workspace: Workspace, wanted: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
@@ -43,11 +44,16 @@ def prepare(workspace: Workspace, wanted: Mapping[str, Any], *, dry_run: bool) -
         left_out=left_out,
         plugin_files=workspace.plugin_files,
     )
+    workspace.check_batch(opened.folder)
+    workspace.check_inside(opened.folder.path / FILE, "audition")
     if dry_run:
         return {"dry_run": True, **_told(opened)}
-    if not opened.file.ended:
+    busy = is_owned(opened.folder.path, AUDITIONS)
+    if not busy and not opened.file.ended:
         write_audition(opened)
-    return {**_told(opened), **_set_off(workspace, opened.folder)}
+    budget = read_audition(opened.folder).plan.budget  # whoever is at work keeps to its own
+    told = {**_told(opened), "budget_seconds": budget}
+    return {**told, **_set_off(workspace, opened.folder)}
 
 
 def go_on(workspace: Workspace, folder: BatchFolder) -> dict[str, Any]:

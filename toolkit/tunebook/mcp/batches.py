@@ -36,6 +36,7 @@ def prepare(workspace: Workspace, plan: Mapping[str, Any], *, dry_run: bool) -> 
     host = workspace.host()
     checked = make_batch_plan(host, _inside(workspace, plan))
     prepared = prepare_batch(host, checked, workspace.runs_dir, plugin_files=workspace.plugin_files)
+    workspace.check_batch(prepared.folder)
     if dry_run:
         return _planned(prepared)
     write_batch(prepared)

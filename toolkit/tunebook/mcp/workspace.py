@@ -120,11 +120,17 @@ class Workspace:
         from tunebook.batch.folder import find_batch
 
         folder = find_batch(self.runs_dir, self._id(name, "batch"))
+        self.check_batch(folder)
+        return folder
+
+    def check_batch(self, folder: BatchFolder) -> None:
+        """Raises:
+        ConfigError: A part of a batch lies outside.
+        """
         for place in (folder.path, folder.plan_file, folder.log_file, folder.driver_file):
-            self.check_inside(place, f"batch {shorten(name, 60)}")
+            self.check_inside(place, f"batch {shorten(folder.batch_id, 60)}")
         for run in folder.runs.glob("*"):
             self._check_run(RunDirectory(run))
-        return folder
 
     def case(self, name: str, host: PluginHost, parameters: Mapping[str, Any]) -> str:
         """Returns the name or the path of a case, with all places that it and `parameters` name

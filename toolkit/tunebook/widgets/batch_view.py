@@ -10,6 +10,7 @@ import ipywidgets as ipw
 
 from tunebook.batch.folder import BatchFolder
 from tunebook.batch.reading import Batch
+from tunebook.errors import TunebookError
 from tunebook.progress import RunFollower
 from tunebook.records import RunDirectory
 from tunebook.tables import html_table
@@ -99,5 +100,10 @@ class BatchView(Shown):
         return [view.state, *(facts.get(name, "") for name in SHOWN_FACTS)]
 
     def _keep_up(self) -> None:
-        while self.going_on and not self._closed.wait(LOOK_SECONDS):
-            self.refresh()
+        try:
+            while self.going_on and not self._closed.wait(LOOK_SECONDS):
+                self.refresh()
+            if not self._closed.is_set():
+                self.refresh()  # it may have ended while the last one was drawn
+        except (TunebookError, OSError) as error:
+            self._bar.value = f"<p>{html.escape(str(error))}</p>"
